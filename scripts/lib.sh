@@ -47,9 +47,9 @@ step() {
     fi
     log=$(mktemp)
     (
-        sleep 1 </dev/null >/dev/null 2>&1
+        sleep 1 >/dev/null 2>&1 # so that who reads our output need not wait for it
         printf '%s ...\n' "$text" >&2
-    ) 9>&- &
+    ) </dev/null 9>&- &
     announcer=$!
     # Not in an || list: errexit has to hold inside. In the foreground: so that ^C reaches it.
     set +e
