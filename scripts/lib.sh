@@ -21,7 +21,7 @@ usage_error() {
 }
 
 # Prints the comment block at the top of the calling script: its --help.
-print_help() { sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p}' "$0"; }
+print_help() { awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"; }
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
