@@ -3,8 +3,8 @@
 #
 # The source package is Debian's own of a newer suite, from the archive this machine is already
 # configured for: a private sources entry with only the suite replaced, in a private apt state
-# directory, so that the system's package lists stay as they are. apt checks the signed index and
-# the .dsc, dpkg-source the tar files. The result goes to a prefix named after the version and a
+# directory, so that the system's package lists stay as they are. apt checks the signed index (and
+# that it has not expired: then the next suite is tried) and the .dsc, dpkg-source the tar files. The result goes to a prefix named after the version and a
 # hash of this file and of mbedtls_user_config.h; CMake computes the same hash.
 
 MBEDTLS_WANTED=3.6.6 # older ones have known holes
@@ -87,6 +87,18 @@ mbedtls_download() {
     die "no suite among ${MBEDTLS_SUITES[*]} has mbedTLS >= $MBEDTLS_WANTED and < 4"
 }
 
+# Debian's own patches, for the fixes among them; but not the one that takes Everest out.
+mbedtls_patch() {
+    local series=$1/debian/patches/series name
+    [[ -f $series ]] || return 0
+    while read -r name _; do
+        case $name in
+        "" | "#"* | *3rdparty*) ;;
+        *) patch --directory "$1" --strip 1 --forward --input "$1/debian/patches/$name" ;;
+        esac
+    done <"$series"
+}
+
 mbedtls_build() {
     local work=$WAXSEAL_CACHE/work.$$ state version prefix
     mkdir -p "$work"
@@ -95,6 +107,7 @@ mbedtls_build() {
     state=$work/apt
     mbedtls_download "$state"
     dpkg-source --skip-patches -x "$state"/source/mbedtls_*.dsc "$work/mbedtls"
+    mbedtls_patch "$work/mbedtls"
     version=$(sed -n 's/^#define MBEDTLS_VERSION_STRING *"\(.*\)"/\1/p' "$work/mbedtls/include/mbedtls/build_info.h")
     prefix=$WAXSEAL_CACHE/mbedtls-$version-$(mbedtls_hash)
     rm -rf "$prefix"
