@@ -1,0 +1,64 @@
+// A listening TCP socket: accepts connections on a Loop and hands them out as channels.
+//
+// Accepts by itself instead of through uv_listen(), because libuv answers a full descriptor table
+// by accepting and silently dropping connections, and spins when it cannot. Here they wait in the
+// kernel's queue: accepting stops, one accept_failed is logged for the burst, and it is tried again
+// after 100 ms, doubling up to 1 s.
+// "[::]" takes IPv4 too, unless v6_only: then 0.0.0.0 can be bound beside it.
+// Flow: open(); connections come from the loop from then on; pause()/resume(); destroying it closes
+// the socket at once.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+
+#include "base/error.hpp"
+#include "net/address.hpp"
+#include "net/handle.hpp"
+#include "net/loop.hpp"
+#include "net/tcp_channel.hpp"
+
+namespace waxseal::net {
+
+struct ListenOptions {
+    Address address;  // port 0: any free one
+    int backlog = 1024;
+    bool v6_only = false;
+    bool reuse_port = false;  // several workers, each with a socket of its own (SO_REUSEPORT)
+};
+
+class Listener {
+  public:
+    // May destroy the listener. TLS settings are the channel's (set_tls()).
+    using OnAccept = std::function<void(std::unique_ptr<TcpChannel> channel, const Address& peer)>;
+
+    [[nodiscard]] static std::expected<std::unique_ptr<Listener>, Error> open(
+        Loop& loop, const ListenOptions& options, OnAccept on_accept);
+    ~Listener();
+    Listener(const Listener&) = delete;
+    Listener& operator=(const Listener&) = delete;
+
+    // With the port that was really bound.
+    [[nodiscard]] const Address& address() const noexcept;
+    void pause();
+    void resume();
+    // How often accept was tried: what a test of "does not spin" counts.
+    [[nodiscard]] std::uint64_t attempts() const noexcept;
+
+  private:
+    class Acceptor;
+    explicit Listener(Held<Acceptor> acceptor);
+    Held<Acceptor> acceptor_;
+};
+
+// "cannot listen on 0.0.0.0:25: permission denied; …": what to tell the user about a failed bind or
+// listen.
+[[nodiscard]] Error listen_error(const Address& address, int error);
+
+// How many sessions, with a downstream and an upstream connection each, the process may hold:
+// raises the soft limit of open files to the hard one and leaves 64 for everything else.
+[[nodiscard]] std::size_t max_sessions_for_rlimit() noexcept;
+
+}  // namespace waxseal::net

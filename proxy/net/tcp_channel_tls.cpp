@@ -1,0 +1,110 @@
+// TcpChannel's TLS half: the handshake, which runs by itself, and records, which are decrypted when
+// the user asks.
+#include <utility>
+#include <variant>
+
+#include "net/stream.hpp"
+#include "net/tcp_channel.hpp"
+#include "net/tcp_channel_state.hpp"
+
+namespace waxseal::net {
+
+void TcpChannel::start_tls() {
+    if (tls_ || phase_ == Phase::closed || verdict_ != EndOfInput::none) return;
+    wake_later();
+    if (!served_.empty() || !arrived_.empty()) {
+        // RFC 3207 4.2: what came in clear must never be taken for something said inside TLS.
+        served_.clear();
+        arrived_.clear();
+        return fail(FailureKind::tls,
+                    "data arrived in clear after STARTTLS: refusing (possible injection)");
+    }
+    if (!make_engine()) return;
+    phase_ = Phase::open;
+    handshake();
+    update_reading();
+}
+
+bool TcpChannel::make_engine() {
+    std::expected<std::unique_ptr<tls::Engine>, Error> engine =
+        std::unexpected(Error{"no TLS settings"});
+    if (const auto* client = std::get_if<ClientTls>(&settings_)) {
+        engine = tls::Engine::client(client->context, client->server_name);
+    } else if (const auto* server = std::get_if<ServerTls>(&settings_)) {
+        engine = tls::Engine::server(server->context);
+    }
+    if (!engine) {
+        fail(FailureKind::tls, engine.error().text);
+        return false;
+    }
+    tls_ = std::make_unique<TlsSide>();
+    tls_->engine = std::move(*engine);
+    return true;
+}
+
+// Goes on as far as the input allows.
+void TcpChannel::handshake() {
+    const tls::Event event = tls_->engine->next();
+    flush_engine();
+    if (std::holds_alternative<tls::Established>(event)) {
+        tls_->phase = TlsPhase::established;
+        return;
+    }
+    tls_->starved = true;
+    if (const auto* broken = std::get_if<tls::Broken>(&event)) {
+        fail(FailureKind::tls, broken->reason);
+    } else if (!std::holds_alternative<tls::NeedInput>(event)) {
+        fail(FailureKind::tls, "connection closed during the TLS handshake");
+    } else if (tls_->transport_error != 0) {
+        fail(FailureKind::tls,
+             std::string(uv_strerror(tls_->transport_error)) + " during the TLS handshake");
+    }
+}
+
+std::string_view TcpChannel::decrypt() {
+    TlsSide& side = *tls_;
+    while (side.phase == TlsPhase::established && side.rest.empty() && !side.starved) {
+        const tls::Event event = side.engine->next();
+        if (const auto* data = std::get_if<tls::Data>(&event)) {
+            side.rest = data->plaintext;
+            continue;
+        }
+        starve();
+        if (std::holds_alternative<tls::Closed>(event)) {
+            if (verdict_ == EndOfInput::none) verdict_ = EndOfInput::clean;
+        } else if (std::holds_alternative<tls::Truncated>(event)) {
+            if (verdict_ == EndOfInput::none) verdict_ = EndOfInput::truncated;
+        } else if (const auto* broken = std::get_if<tls::Broken>(&event)) {
+            fail(FailureKind::tls, broken->reason);
+        } else if (side.transport_error != 0) {
+            fail(FailureKind::lost, uv_strerror(side.transport_error));
+        }
+    }
+    return side.rest;
+}
+
+// The engine has used up its input: what it may have to answer goes out, and the next record may
+// come.
+void TcpChannel::starve() {
+    tls_->starved = true;
+    flush_engine();
+    update_reading();
+}
+
+void TcpChannel::flush_engine() {
+    const std::string_view output = tls_->engine->output();
+    if (output.empty() || write_error_ != 0 || stream_->sending()) return;
+    const int error = stream_->send(output);
+    tls_->engine->sent(output.size());
+    if (error != 0) lose_write(error);
+}
+
+TlsPhase TcpChannel::tls() const noexcept { return tls_ ? tls_->phase : TlsPhase::none; }
+
+TlsDetails TcpChannel::tls_details() const { return tls_ ? tls_->engine->details() : TlsDetails{}; }
+
+std::optional<VerifiedPeer> TcpChannel::verified_peer() const {
+    return tls_ ? tls_->engine->verified_peer() : std::nullopt;
+}
+
+}  // namespace waxseal::net
