@@ -1,0 +1,164 @@
+"""Fixtures of the integration tests. Run with the system's Python:
+
+    /usr/bin/python3 -m pytest tests/integration            (as root, or where sudo asks for no password)
+
+WAXSEAL_BINARY names the program to test; default: build/release/waxseal, else build/dev/waxseal.
+"""
+
+import os
+import resource
+import shutil
+import sys
+import tempfile
+import uuid
+
+import pytest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from support import certificates, process, proxy, servers, upstream  # noqa: E402
+from support.net import free_port  # noqa: E402
+
+
+def pytest_configure():
+    # Postfix's master runs as root or not at all.
+    if os.geteuid() != 0:
+        kept = [f"{key}={value}" for key, value in os.environ.items() if key.startswith("WAXSEAL_") or key == "HOME"]
+        os.execvp("sudo", ["sudo", "-n", *kept, sys.executable, "-m", "pytest", *sys.argv[1:]])
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows what every program wrote."""
+    report = (yield).get_result()
+    if report.failed:
+        for title, text in process.all_tails():
+            report.sections.append((f"output of {title}", text))
+
+
+@pytest.fixture(scope="session")
+def workspace():
+    """Short, because it holds Unix sockets, and open to the servers' own users."""
+    directory = tempfile.mkdtemp(prefix="waxseal-")
+    os.chmod(directory, 0o755)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def authority(workspace):
+    return certificates.Authority(os.path.join(workspace, "ca"))
+
+
+@pytest.fixture(scope="session")
+def certificate(authority):
+    """For mail.example.test and 127.0.0.1, as it should be."""
+    return authority.leaf()
+
+
+@pytest.fixture(scope="session")
+def relay_port():
+    """Where Dovecot's submission server hands its mail to Postfix."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def dovecot(workspace, authority, certificate, relay_port):
+    server = servers.Dovecot(os.path.join(workspace, "dovecot"), authority, certificate, relay_port).launch()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postfix(workspace, authority, certificate, relay_port, dovecot):
+    server = servers.Postfix(os.path.join(workspace, "postfix"), authority, certificate, dovecot.auth_socket, relay_port).launch()
+    dovecot.mailbox = server.mailbox
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def exim(workspace, authority, certificate):
+    server = servers.Exim(os.path.join(workspace, "exim"), authority, certificate).launch()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def endpoint(request):
+    """endpoint("postfix-smtps"): starts that server when it is first asked for."""
+
+    def find(name):
+        server = name.split("-")[0]
+        if server == "dovecot":
+            request.getfixturevalue("postfix")  # which it relays to
+        return request.getfixturevalue(server).endpoints()[name]
+
+    return find
+
+
+@pytest.fixture
+def scripted(authority, certificate):
+    """scripted("starttls", {step: action}): a scripted upstream, closed at the end of the test."""
+    made = []
+
+    def make(tls="implicit", script=None, **options):
+        options.setdefault("certificate", certificate)
+        options.setdefault("ca_file", authority.ca_file)
+        made.append(upstream.ScriptedUpstream(tls=tls, script=script, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def directory(workspace):
+    path = tempfile.mkdtemp(dir=workspace)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def waxseal(directory):
+    """waxseal(upstream, ...): a running proxy in front of one upstream or a list of them.
+
+    upstream=…     keys of [[upstream]] to change (None: leave out)
+    listen=…       keys of [[listen]]
+    other tables   limits={…}, timeouts={…}
+    arguments, env, log_level, prefix: see support.proxy.Waxseal
+    """
+    made = []
+
+    def make(upstreams, upstream=None, listen=None, arguments=(), env=None, log_level="debug", prefix=(), **tables):
+        upstreams = upstreams if isinstance(upstreams, list) else [upstreams]
+        configuration = {
+            "listen": [listen or {}],
+            "upstream": [proxy.upstream_table(directory, one, **(upstream or {})) for one in upstreams],
+            **tables,
+        }
+        own = os.path.join(directory, f"waxseal-{len(made)}")
+        running = proxy.Waxseal(own, configuration, arguments, env, log_level, prefix)
+        running.configuration = configuration
+        made.append(running)
+        return running
+
+    yield make
+    for running in made:
+        if running.process.running:
+            # Tests that want a drain ask for it: here sessions may be left open.
+            running.signal(15)
+        try:
+            running.stop(timeout=40)
+        finally:
+            running.check()
+
+
+@pytest.fixture
+def token():
+    """What tells this test's messages from all others."""
+    return uuid.uuid4().hex

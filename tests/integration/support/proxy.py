@@ -1,0 +1,180 @@
+"""waxseal itself: found, configured, started, its log read as JSON, stopped, and looked at through /proc."""
+
+import json
+import os
+import signal
+import subprocess
+
+from .client import Client
+from .net import free_port, listening, wait_until
+from .process import Process, sanitizer_report
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+
+def binary():
+    named = os.environ.get("WAXSEAL_BINARY")
+    candidates = [named] if named else [os.path.join(ROOT, "build", preset, "waxseal") for preset in ("release", "dev")]
+    for path in candidates:
+        if os.access(path, os.X_OK):
+            return os.path.abspath(path)
+    raise FileNotFoundError("no waxseal to test: build it (cmake --preset release && cmake --build --preset release) "
+                            "or name one in WAXSEAL_BINARY")
+
+
+def environment(**extra):
+    """Ours without any WAXSEAL_ setting."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("WAXSEAL_")}
+    return clean | {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"} | extra
+
+
+def run(*arguments, env=None, timeout=60, **options):
+    """A command that ends by itself, such as check."""
+    done = subprocess.run([binary(), *map(str, arguments)], capture_output=True, text=True, timeout=timeout,
+                          stdin=subprocess.DEVNULL, env=env or environment(), check=False, **options)
+    assert not sanitizer_report(done.stderr), done.stderr
+    return done
+
+
+def to_toml(value):
+    """A table: plain values, then [tables] and [[arrays of tables]]."""
+    scalars, tables = [], []
+    for key, item in value.items():
+        if isinstance(item, dict):
+            tables.append(f"[{key}]\n{to_toml(item)}")
+        elif isinstance(item, list) and item and isinstance(item[0], dict):
+            tables += [f"[[{key}]]\n{to_toml(entry)}" for entry in item]
+        else:
+            scalars.append(f"{key} = {json.dumps(item)}")  # strings, numbers, booleans, lists: TOML writes them as JSON does
+    return "\n".join(scalars + tables) + "\n"
+
+
+def write_private(path, text):
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def upstream_table(directory, upstream, **changes):
+    """The [[upstream]] for a real or scripted server; a change to None leaves the key out."""
+    password_file = os.path.join(directory, f"password-{upstream.port}")
+    write_private(password_file, upstream.password + "\n")
+    table = {
+        "name": f"upstream-{upstream.port}",
+        "address": f"{upstream.host}:{upstream.port}",
+        "tls": upstream.tls,
+        "server_name": upstream.server_name,
+        "ca_file": upstream.ca_file,
+        "username": upstream.username,
+        "password_file": password_file,
+    } | changes
+    return {key: value for key, value in table.items() if value is not None}
+
+
+class Waxseal:
+    """One running proxy. `configuration` is a dict like the TOML file; listen gets a free port when it has none."""
+
+    def __init__(self, directory, configuration=None, arguments=(), env=None, log_level="debug", prefix=()):
+        os.makedirs(directory, exist_ok=True)
+        self.directory = directory
+        self.port = free_port()
+        argv = [*prefix, binary(), "run", "--log-format", "json", "--log-level", log_level]
+        if configuration is not None:
+            self.file = os.path.join(directory, "waxseal.toml")
+            self.write(configuration)
+            argv += ["-c", self.file]
+        self.process = Process([*argv, *arguments], directory, "waxseal", env=env or environment(), cwd=directory)
+        self.pid = self.process.pid
+        self._parsed = []
+        self._offset = {}
+        self._checked = False
+        self.process.wait_ready(lambda: listening(self.port))
+
+    def write(self, configuration):
+        configuration = dict(configuration)
+        listen = configuration.setdefault("listen", [{}])
+        configuration["listen"] = [{"address": f"127.0.0.1:{self.port}"} | dict(listen[0]), *listen[1:]]
+        write_private(self.file, to_toml(configuration))
+
+    # Talking to it
+
+    def client(self, **options):
+        return Client(self.port, **options)
+
+    def wait_offer(self, keyword, timeout=10):
+        """Until EHLO shows what the upstream offers: it is asked once at the start."""
+
+        def offered():
+            with self.client() as client:
+                return keyword in client.offers()
+
+        wait_until(offered, timeout, f"waxseal to offer {keyword}")
+
+    # Its log
+
+    @property
+    def log(self):
+        """All events so far, in order; a line that is not JSON is {"event": None, "raw": line}."""
+        for path in (self.process.stdout_path, self.process.stderr_path):
+            with open(path, "rb") as file:
+                file.seek(self._offset.get(path, 0))
+                octets = file.read()
+            complete = octets[: octets.rfind(b"\n") + 1]
+            self._offset[path] = self._offset.get(path, 0) + len(complete)
+            self._parsed += [parse_line(line) for line in complete.decode("utf-8", "replace").splitlines()]
+        return self._parsed
+
+    def events(self, event, **fields):
+        return [entry for entry in self.log
+                if entry["event"] == event and all(entry.get(key) == value for key, value in fields.items())]
+
+    def wait_event(self, event, timeout=20, count=1, **fields):
+        """The latest of at least `count` events of that name with those fields."""
+        return wait_until(lambda: found[-1] if len(found := self.events(event, **fields)) >= count else None, timeout,
+                          f"{count} event(s) {event} {fields} in the log")
+
+    def log_text(self):
+        return self.process.output()
+
+    def wait_text(self, text, timeout=20):
+        wait_until(lambda: text.lower() in self.log_text().lower(), timeout, f"{text!r} in the log")
+
+    # Its life
+
+    def reload(self, configuration=None):
+        if configuration is not None:
+            self.write(configuration)
+        self.process.signal(signal.SIGHUP)
+
+    def signal(self, number):
+        self.process.signal(number)
+
+    def stop(self, timeout=20):
+        """SIGTERM; the exit code. Fails when a sanitizer had something to say, once."""
+        code = self.process.stop(timeout)
+        self.check()
+        return code
+
+    def check(self):
+        if not self._checked:
+            self._checked = True
+            report = sanitizer_report(self.process.output())
+            assert not report, report
+            assert self.process.exit_code in (None, 0), f"waxseal ended with {self.process.exit_code}"
+
+    # What it uses
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def memory(self):
+        """Resident, in KiB."""
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+
+
+def parse_line(line):
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        entry = None
+    return entry if isinstance(entry, dict) and "event" in entry else {"event": None, "raw": line}
