@@ -1,0 +1,68 @@
+// Problems: collecting, ordering and printing. One problem is one line whatever the file contains.
+#include "config/problems.hpp"
+
+#include <algorithm>
+
+#include "base/text.hpp"
+
+namespace waxseal::config {
+namespace {
+
+// A file that is no configuration at all need not be told so a million times.
+constexpr std::size_t most_problems = 100;
+constexpr std::size_t longest_line = 2048;
+constexpr std::size_t longest_quote = 64;
+
+}  // namespace
+
+std::string Problem::to_string() const {
+    std::string result = text::escape(source, longest_line);
+    if (line > 0) result += ':' + std::to_string(line) + ':' + std::to_string(column);
+    result += ": ";
+    if (warning) result += "warning: ";
+    return result + text::escape(text, longest_line);
+}
+
+void Problems::error(const Place& place, std::string text) { add(place, std::move(text), false); }
+void Problems::warn(const Place& place, std::string text) { add(place, std::move(text), true); }
+
+void Problems::add(const Place& place, std::string text, bool warning) {
+    if (!warning) failed_ = true;
+    if (found_.size() >= most_problems) {
+        ++dropped_;
+        return;
+    }
+    found_.push_back({place.source, place.line, place.column, std::move(text), warning});
+}
+
+std::vector<Problem> Problems::take(const std::string& file) {
+    const auto rank = [&file](const Problem& problem) { return problem.source == file ? 0 : 1; };
+    std::ranges::stable_sort(found_, [&rank](const Problem& a, const Problem& b) {
+        if (rank(a) != rank(b)) return rank(a) < rank(b);
+        if (rank(a) != 0) return false;
+        return a.line != b.line ? a.line < b.line : a.column < b.column;
+    });
+    if (dropped_ > 0) {
+        found_.push_back(
+            {file, 0, 0, "and " + std::to_string(dropped_) + " more problems", !failed_});
+    }
+    return std::move(found_);
+}
+
+std::string quote(std::string_view text) {
+    std::string result = "\"";
+    std::size_t end = std::min(text.size(), longest_quote);
+    // Not in the middle of a character.
+    while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U)
+        --end;
+    result += text.substr(0, end);
+    return result + (end < text.size() ? "…\"" : "\"");
+}
+
+std::string did_you_mean(std::string_view word, const std::vector<std::string_view>& candidates) {
+    if (word.size() > longest_quote) return {};
+    const auto found = text::nearest(word, candidates);
+    return found ? "; did you mean " + std::string(*found) + "?" : std::string();
+}
+
+}  // namespace waxseal::config
