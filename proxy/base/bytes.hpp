@@ -1,0 +1,36 @@
+// A byte queue: what has arrived and is not yet used, or is to be sent and has not yet gone.
+//
+// Contract: one contiguous block, so front() is one view and a parser never meets a seam. append()
+// may move the block and so invalidates views; consume() never does. Memory is given back when the
+// queue runs empty, which is what keeps an idle session small. Not thread-safe; sizes are octets.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace waxseal {
+
+class ByteQueue {
+  public:
+    [[nodiscard]] bool empty() const noexcept { return begin_ == block_.size(); }
+    [[nodiscard]] std::size_t size() const noexcept { return block_.size() - begin_; }
+    [[nodiscard]] std::string_view front() const noexcept {
+        return std::string_view(block_).substr(begin_);
+    }
+
+    void append(std::string_view bytes);
+    // Drops n octets from the front; n must not exceed size().
+    void consume(std::size_t n) noexcept;
+    // Drops everything and overwrites the memory first: for queues that have carried a credential.
+    void wipe() noexcept;
+    void clear() noexcept;
+
+  private:
+    void release() noexcept;
+
+    std::string block_;
+    std::size_t begin_ = 0;
+};
+
+}  // namespace waxseal

@@ -1,0 +1,104 @@
+// One end of a byte stream, as the machines' owners see it: plaintext in, plaintext out, TLS an
+// attribute of it.
+//
+// net::TcpChannel implements it over libuv and tls::Engine; tests implement it in memory.
+// Single-threaded.
+//
+// Flow: set_notify(); then, whenever notified (and once at the start): read with
+// readable()/consume() until empty,
+//   write() while it takes bytes, look at end(), and set want_input() from the level of your own
+//   buffers. start_tls() at the one moment the protocol allows; its outcome is tls() !=
+//   none/handshaking, or end(). Finish with close() (orderly) or abort(); then, or at any time
+//   outside the channel's own call stack, destroy it. Destroying a channel after close() lets what
+//   was written go out first, in the background, for a bounded time.
+// Rules: the notify function is called from the loop, never from inside a member function here, and
+// never after
+//   the channel's destruction. Level-triggered: a spurious call is harmless, a missing one is a
+//   bug.
+#pragma once
+
+#include <cstddef>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "base/verified.hpp"
+
+namespace waxseal {
+
+// How the incoming half ended. Truncated: the transport ended inside TLS without close_notify (RFC
+// 8446 6.1).
+enum class EndOfInput { none, clean, truncated, failed };
+
+// Where TLS stands on a channel.
+enum class TlsPhase { none, handshaking, established };
+
+struct TlsDetails {
+    std::string version;       // "TLSv1.3"
+    std::string cipher_suite;  // "TLS_AES_256_GCM_SHA384"
+};
+
+class Channel {
+  public:
+    virtual ~Channel() = default;
+
+    virtual void set_notify(std::function<void()> notify) = 0;
+
+    // Plaintext that has arrived; empty when there is none now. Decrypts at most one record a call.
+    // The view lives until the next call of readable(), consume() or start_tls().
+    [[nodiscard]] virtual std::string_view readable() = 0;
+    virtual void consume(std::size_t n) = 0;
+    // Whether more bytes should be taken from the network. On at first.
+    virtual void want_input(bool on) = 0;
+    // The incoming half has ended, and everything before the end has been consumed.
+    [[nodiscard]] virtual EndOfInput end() const noexcept = 0;
+    // Why end() is failed or truncated; for a TLS failure the readable reason.
+    [[nodiscard]] virtual Failure failure() const = 0;
+
+    // Takes up to one TLS record's worth (16 KiB) and returns how much it took: 0 while the
+    // previous write is under way or the handshake is not finished. The bytes are copied (or
+    // encrypted) before it returns.
+    virtual std::size_t write(std::string_view bytes) = 0;
+    // No write is under way: everything taken so far is with the kernel.
+    [[nodiscard]] virtual bool flushed() const noexcept = 0;
+
+    // Begins the handshake in the role and with the settings the channel was made with. Input that
+    // has arrived and was not consumed is a protocol violation (RFC 3207 4.2): the channel then
+    // fails with FailureKind::tls.
+    virtual void start_tls() = 0;
+    [[nodiscard]] virtual TlsPhase tls() const noexcept = 0;
+    [[nodiscard]] virtual TlsDetails tls_details() const = 0;
+    // The right to send credentials: has a value when TLS is established and the peer was verified.
+    [[nodiscard]] virtual std::optional<VerifiedPeer> verified_peer() const = 0;
+
+    // "192.0.2.1:25" or "[2001:db8::1]:25": the peer.
+    [[nodiscard]] virtual std::string peer_address() const = 0;
+
+    // Orderly: what was taken goes out, then close_notify and FIN. Nothing is read any more.
+    virtual void close() = 0;
+    // At once, with nothing more sent: no close_notify, and RST where that is possible.
+    virtual void abort() = 0;
+};
+
+// A connection attempt under way. Destroying it cancels it; the callback is then never called.
+class Dial {
+  public:
+    virtual ~Dial() = default;
+};
+
+using DialResult = std::expected<std::unique_ptr<Channel>, Failure>;
+
+// Opens channels to one upstream: name lookup, address race, connect, and for implicit TLS
+// start_tls() before the first octet is read. The result comes through the callback, never from
+// inside dial().
+class Dialer {
+  public:
+    virtual ~Dialer() = default;
+    [[nodiscard]] virtual std::unique_ptr<Dial> dial(std::function<void(DialResult)> on_result) = 0;
+};
+
+}  // namespace waxseal

@@ -1,0 +1,50 @@
+// Every bound that is not a setting, in one place, with its source. All sizes are octets.
+#pragma once
+
+#include <cstddef>
+
+namespace waxseal::limits {
+
+// RFC 5321 4.5.3.1.4 says 512, each extension adds its own (RFC 3461, 4954, 1870 …); Postfix takes
+// 2048.
+inline constexpr std::size_t command_line = 2048;
+// How much of an over-long command line is read and thrown away, looking for its end, before we
+// hang up.
+inline constexpr std::size_t command_discard = 64 * 1024;
+// RFC 4954 4: 12288 octets suffice for any mechanism's response.
+inline constexpr std::size_t sasl_line = 12288;
+// RFC 5321 4.5.3.1: parts of an address.
+inline constexpr std::size_t local_part = 64;
+inline constexpr std::size_t domain = 255;
+inline constexpr std::size_t path = 256;
+// Parameters of one MAIL or RCPT: there are seven that we know.
+inline constexpr std::size_t esmtp_parameters = 16;
+
+// RFC 5321 4.5.3.1.5 says 512 for a reply line; providers exceed it.
+inline constexpr std::size_t reply_line = 4096;
+inline constexpr std::size_t reply_lines = 512;
+inline constexpr std::size_t reply_total = 64 * 1024;
+// What we write ourselves stays within RFC 5321 4.5.3.1.5, CRLF included.
+inline constexpr std::size_t written_reply_line = 512;
+
+// RFC 5321 4.5.3.1.6 says 1000 for a text line; devices exceed it, and we never split one.
+inline constexpr std::size_t text_line = 64 * 1024;
+
+// Back-pressure between the two sides of a session: reading stops above, resumes below.
+inline constexpr std::size_t pending_high = 256 * 1024;
+inline constexpr std::size_t pending_low = 64 * 1024;
+// Replies owed to a downstream that does not read them: above this its commands wait.
+inline constexpr std::size_t pending_replies = 16 * 1024;
+
+// One read from a socket, one TLS record (RFC 8446 5.1: 2^14).
+inline constexpr std::size_t read_block = 16 * 1024;
+inline constexpr std::size_t tls_record = 16 * 1024;
+// Records of one handshake: a chain of certificates in records of 512 octets needs 40.
+inline constexpr std::size_t tls_handshake_records = 256;
+// Records in a row without content (alerts, tickets, empty ones) after the handshake.
+inline constexpr std::size_t tls_quiet_records = 64;
+
+// SASL rounds with one upstream before we give up on it.
+inline constexpr std::size_t sasl_rounds = 8;
+
+}  // namespace waxseal::limits

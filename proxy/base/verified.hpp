@@ -1,0 +1,25 @@
+// Proof that a channel is TLS and that the peer's certificate chain and name were verified on this
+// very connection.
+//
+// Only the TLS engine can make one (and the unit tests, through a friend that no product code
+// defines). Code that is about to send a credential asks for this value; there is no other way to
+// get the right.
+#pragma once
+
+namespace waxseal {
+
+namespace tls {
+class Engine;
+}
+namespace testing {
+struct VerifiedAccess;
+}
+
+class VerifiedPeer {
+  private:
+    VerifiedPeer() = default;
+    friend class tls::Engine;
+    friend struct testing::VerifiedAccess;
+};
+
+}  // namespace waxseal
