@@ -1,0 +1,182 @@
+// The stream side of the client machine and its acts. What each reply means is in
+// client_replies.cpp.
+#include "smtp/client.hpp"
+
+#include <cassert>
+#include <utility>
+
+#include "base/limits.hpp"
+#include "smtp/client_table.hpp"
+
+namespace waxseal::smtp {
+
+namespace event = client_event;
+
+Client::Client(const ClientSettings& settings) : settings_(settings), waiting_{Step::greeting} {}
+
+Client::~Client() { output_.wipe(); }
+
+void Client::secured(VerifiedPeer proof) {
+    assert(phase_ == Phase::login || phase_ == Phase::securing);
+    proof_ = proof;
+    if (phase_ != Phase::securing) return;
+    enter(Phase::login);
+    send(Step::ehlo, "EHLO " + settings_.hostname);
+}
+
+void Client::receive(std::string_view bytes) {
+    if (phase_ != Phase::finished) replies_.receive(bytes);
+}
+
+void Client::end_of_input(EndOfInput how, std::string_view reason) {
+    if (!end_) end_.emplace(End{how, std::string(reason)});
+}
+
+ClientEvent Client::next() {
+    while (phase_ != Phase::finished) {
+        if (phase_ == Phase::securing && replies_.buffered() != 0) {
+            return fail(FailureKind::tls,
+                        "data arrived in clear after STARTTLS: refusing (possible injection)");
+        }
+        ReplyParser::Result result = replies_.next();
+        if (auto* error = std::get_if<ReplyParser::ParseError>(&result)) {
+            return fail(FailureKind::protocol, "bad reply: " + error->reason);
+        }
+        if (auto* reply = std::get_if<Reply>(&result)) {
+            if (auto event = take_reply(std::move(*reply))) return *std::move(event);
+            continue;
+        }
+        return end_ ? ended() : ClientEvent{event::NeedInput{}};
+    }
+    return event::NeedInput{};
+}
+
+Client::Handled Client::take_reply(Reply reply) {
+    if (waiting_.empty()) return unsolicited(std::move(reply));
+    const Step step = waiting_.front();
+    if (reply.code == 421) {
+        // RFC 5321 3.8: the service is closing, whatever was asked. For a transaction it is the
+        // answer to the command all the same.
+        if (step < Step::mail)
+            return fail(FailureKind::unavailable, summary(reply), std::move(reply));
+        enter(Phase::closing);
+    }
+    waiting_.pop_front();
+    return (this->*ClientTable::row(step).handler)(reply);
+}
+
+// The upstream owes nothing and speaks. In a body a refusal is honest, if early (its disk is full,
+// its limit reached); 421 may come at any time; anything else is either broken or an attack, and
+// the stream is out of step.
+ClientEvent Client::unsolicited(Reply reply) {
+    if (phase_ == Phase::body && (reply.transient() || reply.permanent())) {
+        enter(Phase::closing);
+        in_transaction_ = false;
+        return event::MessageReply{std::move(reply), true};
+    }
+    if (reply.code == 421)
+        return fail(FailureKind::lost, "the upstream is closing: " + summary(reply),
+                    std::move(reply));
+    return fail(FailureKind::protocol,
+                "unexpected reply with no command outstanding: " + summary(reply));
+}
+
+ClientEvent Client::ended() {
+    const bool quiet = waiting_.empty() && phase_ != Phase::body && phase_ != Phase::securing;
+    const bool after_quit = !waiting_.empty() && waiting_.front() == Step::quit;
+    if (replies_.buffered() == 0 && (after_quit || (quiet && !in_transaction_))) {
+        enter(Phase::finished);
+        return event::Closed{};
+    }
+    std::string reason = end_->reason.empty() ? "the upstream closed the connection" : end_->reason;
+    if (end_->how == EndOfInput::truncated && end_->reason.empty())
+        reason += " without TLS close_notify";
+    if (!waiting_.empty()) reason += ", waiting for " + std::string(waiting_for());
+    return fail(FailureKind::lost, std::move(reason));
+}
+
+ClientEvent Client::fail(FailureKind kind, std::string reason, std::optional<Reply> reply) {
+    enter(Phase::finished);
+    output_.wipe();
+    sasl_.reset();
+    return event::Failed{Failure{kind, std::move(reason)}, std::move(reply)};
+}
+
+void Client::send(Step step, std::string_view line) {
+    waiting_.push_back(step);
+    output_.append(line);
+    output_.append("\r\n");
+}
+
+void Client::mail(const Path& reverse_path, const MailParameters& parameters) {
+    assert(phase_ == Phase::open && !in_transaction_);
+    in_transaction_ = true;
+    send(Step::mail, "MAIL FROM:" + reverse_path.text() + write(parameters, capabilities_));
+}
+
+void Client::rcpt(const Path& forward_path, const RcptParameters& parameters) {
+    assert(phase_ == Phase::open && in_transaction_);
+    send(Step::rcpt, "RCPT TO:" + forward_path.text() + write(parameters, capabilities_));
+}
+
+void Client::data() {
+    assert(phase_ == Phase::open && in_transaction_);
+    send(Step::data, "DATA");
+}
+
+void Client::body(std::string_view decoded) {
+    assert(phase_ == Phase::body);
+    scratch_.clear();
+    encoder_.encode(decoded, scratch_);
+    output_.append(scratch_);
+}
+
+void Client::end_of_data() {
+    assert(phase_ == Phase::body);
+    std::string().swap(scratch_);
+    std::string end;
+    encoder_.finish(end);
+    output_.append(end);
+    waiting_.push_back(Step::message);
+    enter(Phase::open);
+}
+
+void Client::reset() {
+    assert(phase_ == Phase::open);
+    send(Step::reset, "RSET");
+}
+
+void Client::quit() {
+    assert(phase_ == Phase::open);
+    send(Step::quit, "QUIT");
+    enter(Phase::closing);
+}
+
+void Client::sent(std::size_t n) noexcept {
+    output_.consume(n);
+    // A queue that has just carried a credential leaves nothing behind.
+    if (sasl_ != nullptr && output_.empty()) output_.wipe();
+}
+
+Timer Client::timer() const noexcept {
+    if (phase_ == Phase::finished) return Timer::none;
+    if (phase_ == Phase::securing) return Timer::tls_handshake;
+    if (!waiting_.empty()) return ClientTable::row(waiting_.front()).timer;
+    return output_.empty() ? Timer::none : Timer::upstream_block;
+}
+
+std::string_view Client::waiting_for() const noexcept {
+    if (phase_ == Phase::securing) return "the TLS handshake";
+    if (waiting_.empty()) return "the upstream to take the message";
+    return ClientTable::row(waiting_.front()).phrase;
+}
+
+bool Client::idle() const noexcept {
+    return phase_ == Phase::open && waiting_.empty() && !in_transaction_;
+}
+
+std::string_view Client::mechanism() const noexcept {
+    return sasl_ ? sasl_->mechanism() : std::string_view();
+}
+
+}  // namespace waxseal::smtp

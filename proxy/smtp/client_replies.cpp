@@ -1,0 +1,169 @@
+// What each reply means to the client machine: the handlers of client_table.hpp. A handler either
+// sends what follows and returns nothing, or returns the event.
+#include <string>
+#include <utility>
+
+#include "base/limits.hpp"
+#include "smtp/base64.hpp"
+#include "smtp/client.hpp"
+#include "smtp/client_table.hpp"
+
+namespace waxseal::smtp {
+
+namespace event = client_event;
+
+namespace {
+// RFC 4954 4: an initial response that makes the command longer than the limit must not be sent
+// with it. Servers hold AUTH to the plain 512 of RFC 5321, whatever else they accept.
+constexpr std::size_t auth_line = 512;
+}  // namespace
+
+Client::Handled Client::on_greeting(Reply& reply) {
+    if (reply.code != 220)
+        return fail(FailureKind::unavailable, "refused at the greeting: " + summary(reply),
+                    std::move(reply));
+    send(Step::ehlo, "EHLO " + settings_.hostname);
+    return std::nullopt;
+}
+
+Client::Handled Client::on_ehlo(Reply& reply) {
+    if (reply.code != 250)
+        return fail(FailureKind::unavailable, "EHLO was refused: " + summary(reply),
+                    std::move(reply));
+    capabilities_ = parse_ehlo(reply);
+    return after_ehlo();
+}
+
+Client::Handled Client::after_ehlo() {
+    if (settings_.security == Security::starttls && !proof_) {
+        if (!capabilities_.has(Extension::starttls)) {
+            return fail(FailureKind::tls,
+                        "the upstream does not offer STARTTLS; waxseal does not go on in clear");
+        }
+        send(Step::starttls, "STARTTLS");
+        return std::nullopt;
+    }
+    if (!settings_.credentials || settings_.auth == SaslChoice::none) return ready();
+    return begin_auth();
+}
+
+Client::Handled Client::on_starttls(Reply& reply) {
+    if (reply.code != 220) return fail(FailureKind::tls, "STARTTLS was refused: " + summary(reply));
+    if (replies_.buffered() != 0) {
+        return fail(FailureKind::tls,
+                    "data arrived in clear after STARTTLS: refusing (possible injection)");
+    }
+    // RFC 3207 4.2: everything learnt before TLS is discarded.
+    capabilities_ = {};
+    replies_.reset();
+    enter(Phase::securing);
+    return event::StartTls{};
+}
+
+Client::Handled Client::begin_auth() {
+    if (!proof_)
+        return fail(FailureKind::credentials,
+                    "credentials are never sent over a connection that is not verified TLS");
+    if (!capabilities_.has(Extension::auth)) {
+        return fail(FailureKind::credentials,
+                    "the upstream does not offer AUTH, but a username is configured");
+    }
+    auto chosen = make_sasl_client(settings_.auth, capabilities_.auth_mechanisms,
+                                   *settings_.credentials, settings_.hmac_md5);
+    if (!chosen) return fail(FailureKind::credentials, chosen.error().text);
+    sasl_ = std::move(*chosen);
+    std::string line = "AUTH " + std::string(sasl_->mechanism());
+    if (auto initial = sasl_->initial_response()) {
+        std::string encoded = initial->empty() ? "=" : base64_encode(initial->reveal());
+        if (line.size() + encoded.size() + 3 <= auth_line) {
+            line += " " + encoded;
+        } else {
+            // It goes with the first 334 instead; the mechanism starts over.
+            sasl_ = *make_sasl_client(settings_.auth, capabilities_.auth_mechanisms,
+                                      *settings_.credentials, settings_.hmac_md5);
+        }
+        wipe(encoded);
+    }
+    send(Step::auth, line);
+    wipe(line);
+    return std::nullopt;
+}
+
+Client::Handled Client::on_auth(Reply& reply) {
+    if (reply.code == 235) {
+        if (!sasl_->finished())
+            return fail(FailureKind::protocol,
+                        "the upstream accepted credentials that were not sent yet");
+        return ready();
+    }
+    if (reply.code != 334)
+        return fail(FailureKind::credentials, "the upstream refused the login: " + summary(reply),
+                    std::move(reply));
+    if (++sasl_rounds_ > limits::sasl_rounds)
+        return fail(FailureKind::protocol, "the login does not end");
+    auto answer = auth_answer(reply);
+    send(Step::auth, answer ? *answer : "*");
+    if (answer) wipe(*answer);
+    return std::nullopt;
+}
+
+std::optional<std::string> Client::auth_answer(const Reply& reply) {
+    const auto challenge = base64_decode(reply.lines.front());
+    // LOGIN's prompts are for people: servers send odd ones, and what they say does not matter.
+    auto answer = sasl_->respond(challenge.value_or(std::string()));
+    if (!answer || (!challenge && sasl_->mechanism() != "LOGIN")) return std::nullopt;
+    return base64_encode(answer->reveal());
+}
+
+ClientEvent Client::ready() {
+    enter(Phase::open);
+    output_.wipe();
+    return event::Ready{};
+}
+
+Client::Handled Client::on_mail(Reply& reply) {
+    if (reply.intermediate())
+        return fail(FailureKind::protocol, "the upstream answered MAIL with " + summary(reply));
+    if (!reply.positive()) in_transaction_ = false;
+    return event::MailReply{std::move(reply)};
+}
+
+Client::Handled Client::on_rcpt(Reply& reply) {
+    if (reply.intermediate())
+        return fail(FailureKind::protocol, "the upstream answered RCPT with " + summary(reply));
+    return event::RcptReply{std::move(reply)};
+}
+
+Client::Handled Client::on_data(Reply& reply) {
+    if (reply.positive())
+        return fail(FailureKind::protocol, "the upstream answered DATA with " + summary(reply));
+    if (reply.intermediate()) {
+        if (reply.code != 354)
+            return fail(FailureKind::protocol, "the upstream answered DATA with " + summary(reply));
+        encoder_ = DataEncoder();
+        enter(Phase::body);
+    }
+    return event::DataReply{std::move(reply)};
+}
+
+Client::Handled Client::on_message(Reply& reply) {
+    in_transaction_ = false;
+    if (reply.intermediate())
+        return fail(FailureKind::protocol,
+                    "the upstream answered end-of-data with " + summary(reply));
+    return event::MessageReply{std::move(reply), false};
+}
+
+Client::Handled Client::on_reset(Reply& reply) {
+    if (reply.positive()) in_transaction_ = false;
+    return event::ResetReply{std::move(reply)};
+}
+
+Client::Handled Client::on_quit(Reply&) {
+    enter(Phase::finished);
+    return event::Closed{};
+}
+
+std::string_view to_string(Client::Step step) noexcept { return ClientTable::row(step).phrase; }
+
+}  // namespace waxseal::smtp

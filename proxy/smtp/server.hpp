@@ -1,0 +1,214 @@
+// The server machine: the side of SMTP that faces a downstream. Octets in, events out; replies in,
+// octets out.
+//
+// RFC 5321 (4.1.4 order of commands), RFC 2920 (pipelining: replies in order, input never lost),
+// RFC 2034. No socket, no clock, no callback. The table in server_table.hpp is the protocol; this
+// class carries it out.
+//
+// Flow: greet() once; then receive()/end_of_input() as things arrive and next() until NeedInput,
+// Paused or an end. Each of Hello,
+//   Mail, Rcpt, DataRequested and BodyEnd owes the downstream exactly one answer: hello() for the
+//   first, reply() for the others; until it is given next() says Paused and pipelined input waits.
+//   Everything else (NOOP, RSET, VRFY, mistakes) is answered here. output()/sent() carry the
+//   octets; a machine that has finished() wants its output flushed and its channel closed.
+// Views in events live until the next call of next().
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/bytes.hpp"
+#include "base/timer.hpp"
+#include "smtp/capabilities.hpp"
+#include "smtp/command.hpp"
+#include "smtp/data.hpp"
+#include "smtp/parameters.hpp"
+#include "smtp/path.hpp"
+#include "smtp/reply.hpp"
+
+namespace waxseal::smtp {
+
+struct ServerSettings {
+    std::string hostname;  // our own name, for the greeting and EHLO
+    LineEndings line_endings = LineEndings::repair;
+    std::uint64_t max_message_size = 0;  // octets
+    std::uint64_t max_recipients = 0;
+    std::uint64_t max_errors = 0;  // refused or malformed commands before 421
+};
+
+// Why a body cannot be passed on. The connection stays in step: input is read up to the true end of
+// data all the same.
+enum class BodyVerdict { acceptable, line_endings, nul, line_too_long, too_big };
+
+namespace server_event {
+struct NeedInput {};
+struct Paused {};  // an answer is owed, or replies wait to be read
+struct Hello {
+    std::string_view name;  // as the downstream gave it, not validated: for the log only
+    bool esmtp;             // EHLO
+    bool aborted;           // it ended a transaction
+};
+struct Mail {
+    Path reverse_path;
+    MailParameters parameters;
+};
+struct Rcpt {
+    Path forward_path;
+    RcptParameters parameters;
+};
+struct DataRequested {};
+struct Body {
+    std::string_view content;  // decoded: un-stuffed, CRLF line ends
+};
+struct BodyRefused {  // once, as soon as it is known; no Body follows
+    BodyVerdict verdict;
+};
+struct BodyEnd {
+    BodyVerdict verdict;
+    DataFindings findings;
+};
+struct Reset {};    // RSET ended a transaction; already answered
+struct Quit {};     // already answered
+struct Violation {  // the stream cannot be trusted any more; 5yz and the end are on their way
+    std::string_view reason;
+};
+struct Disconnected {  // the downstream's input has ended
+    bool in_body;
+};
+}  // namespace server_event
+
+using ServerEvent =
+    std::variant<server_event::NeedInput, server_event::Paused, server_event::Hello,
+                 server_event::Mail, server_event::Rcpt, server_event::DataRequested,
+                 server_event::Body, server_event::BodyRefused, server_event::BodyEnd,
+                 server_event::Reset, server_event::Quit, server_event::Violation,
+                 server_event::Disconnected>;
+
+class Server {
+  public:
+    // One bit each, so that a table row can name several.
+    enum class Phase : std::uint8_t {
+        // Nothing was said yet. Input is stored and waits for greet().
+        silent = 1 << 0,
+        // Greeted; EHLO or HELO has not come. MAIL is 503.
+        greeted = 1 << 1,
+        // EHLO or HELO was answered and no transaction is open.
+        ready = 1 << 2,
+        // MAIL was accepted; no recipient stands yet.
+        mail = 1 << 3,
+        // At least one recipient stands: DATA is legal.
+        rcpt = 1 << 4,
+        // The transaction cannot succeed any more, though the downstream may not have noticed (it
+        // may have pipelined): RCPT
+        // and DATA get the reply that doomed it, MAIL begins afresh.
+        doomed = 1 << 5,
+        // 354 was said; every octet is message content up to the end of data.
+        body = 1 << 6,
+        // Nothing more is read or said; what output() still holds goes out, then the channel
+        // closes.
+        finished = 1 << 7,
+    };
+
+    // `settings` must outlive the machine.
+    explicit Server(const ServerSettings& settings);
+
+    void receive(std::string_view bytes);
+    void end_of_input() noexcept;
+    [[nodiscard]] ServerEvent next();
+
+    void greet();
+    // Answers Hello: 250 with the offer (EHLO) or without (HELO).
+    void hello(const Capabilities& offer);
+    // Answers Mail, Rcpt, DataRequested (354 or a refusal), BodyEnd. A 4yz to Mail dooms the
+    // transaction instead of ending it.
+    void reply(const Reply& reply);
+    // The upstream is lost while no answer is owed: the transaction cannot succeed; `reply` goes to
+    // what comes next.
+    void doom(const Reply& reply);
+    // Says farewell (421 …) if that is possible now, and finishes. In a body, or with an answer
+    // owed, nothing can be said.
+    void shut_down(const Reply& farewell);
+
+    [[nodiscard]] std::string_view output() const noexcept { return output_.front(); }
+    void sent(std::size_t n) noexcept { output_.consume(n); }
+    [[nodiscard]] Timer timer() const noexcept;
+    [[nodiscard]] bool finished() const noexcept { return phase_ == Phase::finished; }
+    // Between transactions, and nothing owed: the moment for a farewell.
+    [[nodiscard]] bool idle() const noexcept;
+    // An event was told whose answer has not been given.
+    [[nodiscard]] bool owes() const noexcept { return owed_ != Owed::nothing; }
+    [[nodiscard]] std::size_t buffered() const noexcept { return input_.size(); }
+    [[nodiscard]] Phase phase() const noexcept { return phase_; }
+
+  private:
+    friend struct ServerTable;
+    enum class Owed : std::uint8_t { nothing, hello, helo, mail, rcpt, data, message };
+    enum class Input : std::uint8_t { open, ended, told };
+    struct Transaction {
+        std::uint64_t recipients = 0;  // that stand
+        std::uint64_t refused = 0;
+        std::optional<Reply> doom;
+        bool smtputf8 = false;
+    };
+    using Handled = std::optional<ServerEvent>;  // nothing: answered here, go on with the next line
+
+    void enter(Phase phase) noexcept { phase_ = phase; }
+    [[nodiscard]] Handled take_command();
+    [[nodiscard]] Handled execute(std::string_view line);
+    [[nodiscard]] ServerEvent take_body();
+    [[nodiscard]] ServerEvent no_input();
+    [[nodiscard]] ServerEvent finish(const Reply& reply, std::string_view reason);
+    [[nodiscard]] BodyVerdict judge() const noexcept;
+
+    [[nodiscard]] Handled on_hello(const Command& command);
+    [[nodiscard]] Handled on_mail(const Command& command);
+    [[nodiscard]] Handled on_rcpt(const Command& command);
+    [[nodiscard]] Handled on_data(const Command& command);
+    [[nodiscard]] Handled on_rset(const Command& command);
+    [[nodiscard]] Handled on_quit(const Command& command);
+    [[nodiscard]] Handled on_answered_here(const Command& command);
+    [[nodiscard]] Handled on_hang_up(const Command& command);
+
+    void answer(const Reply& reply);
+    void say(const Reply& reply);
+    void after_mail(const Reply& reply);
+    void after_rcpt(const Reply& reply);
+    void after_data(const Reply& reply);
+
+    const ServerSettings& settings_;
+    Phase phase_ = Phase::silent;
+    Owed owed_ = Owed::nothing;
+    Input input_state_ = Input::open;
+    ByteQueue input_;
+    ByteQueue output_;
+    LineReader lines_;
+    std::uint64_t offered_size_;
+    std::optional<Transaction> transaction_;
+    struct Body {
+        DataDecoder decoder;
+        bool refusal_told = false;
+        bool ended = false;
+    };
+    std::optional<Body> body_;
+    std::string hello_name_;
+    std::string scratch_;
+    std::string_view violation_;  // a pending end to tell: see reply() for DATA
+    std::uint32_t errors_ = 0;
+    std::uint32_t junk_ = 0;
+};
+
+[[nodiscard]] constexpr std::uint8_t operator|(Server::Phase a, Server::Phase b) noexcept {
+    return static_cast<std::uint8_t>(static_cast<std::uint8_t>(a) | static_cast<std::uint8_t>(b));
+}
+[[nodiscard]] constexpr std::uint8_t operator|(std::uint8_t a, Server::Phase b) noexcept {
+    return static_cast<std::uint8_t>(a | static_cast<std::uint8_t>(b));
+}
+[[nodiscard]] std::string_view to_string(Server::Phase phase) noexcept;
+[[nodiscard]] std::string_view to_string(BodyVerdict verdict) noexcept;
+// The reply that a refused body gets at its end.
+[[nodiscard]] Reply refusal(BodyVerdict verdict);
+
+}  // namespace waxseal::smtp

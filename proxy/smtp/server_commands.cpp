@@ -1,0 +1,225 @@
+// What each command of the server machine means: the handlers of server_table.hpp. A handler either
+// answers here and returns nothing, or returns the event whose answer is then owed.
+#include <utility>
+
+#include "smtp/server.hpp"
+#include "smtp/server_table.hpp"
+
+namespace waxseal::smtp {
+
+namespace event = server_event;
+
+namespace {
+
+// Commands that do no work for a message are free up to this many between two messages; beyond,
+// each counts as an error (Postfix: smtpd_junk_command_limit).
+constexpr std::uint32_t junk_limit = 100;
+
+Reply answer_to(Verb verb) {
+    switch (verb) {
+        case Verb::noop:
+            return make_reply(250, {2, 0, 0}, "Ok");
+        case Verb::vrfy:
+            return make_reply(252, {2, 5, 2}, "Cannot verify; send a message and see");
+        case Verb::expn:
+            return make_reply(502, {5, 5, 1}, "EXPN is not available");
+        case Verb::help:
+            return make_reply(214, {2, 0, 0}, "EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP");
+        case Verb::starttls:
+            return make_reply(502, {5, 5, 1}, "STARTTLS is not offered here");
+        case Verb::auth:
+            return make_reply(502, {5, 5, 1}, "AUTH is not offered here");
+        default:
+            return make_reply(500, {5, 5, 2}, "Command not recognized");
+    }
+}
+
+}  // namespace
+
+Server::Handled Server::on_hello(const Command& command) {
+    if (command.argument.empty()) {
+        answer(make_reply(501, {5, 5, 4}, "Your name is missing: EHLO host.example.com"));
+        return std::nullopt;
+    }
+    const bool esmtp = command.verb == Verb::ehlo;
+    const bool aborted =
+        std::exchange(transaction_, std::nullopt).has_value() && phase_ != Phase::doomed;
+    if (++junk_ > junk_limit) ++errors_;
+    hello_name_.assign(command.argument);
+    owed_ = esmtp ? Owed::hello : Owed::helo;
+    return event::Hello{hello_name_, esmtp, aborted};
+}
+
+Server::Handled Server::on_mail(const Command& command) {
+    const auto text = after_keyword(command.argument, "FROM");
+    if (!text) {
+        answer(make_reply(501, {5, 5, 4}, "Syntax: MAIL FROM:<address>"));
+        return std::nullopt;
+    }
+    auto parsed = parse_path(*text, PathKind::reverse);
+    if (!parsed) {
+        answer(make_reply(501, {5, 1, 7}, "Bad sender address: " + parsed.error().reason));
+        return std::nullopt;
+    }
+    auto parameters = parse_mail_parameters(parsed->rest);
+    if (!parameters) {
+        answer(parameters.error());
+        return std::nullopt;
+    }
+    if (parsed->path.needs_utf8() && !parameters->smtputf8) {
+        answer(make_reply(553, {5, 6, 7}, "Address is not ASCII: MAIL needs SMTPUTF8"));
+        return std::nullopt;
+    }
+    if (parameters->size.value_or(0) > offered_size_) {
+        answer(make_reply(
+            552, {5, 3, 4},
+            "Message is larger than the limit of " + std::to_string(offered_size_) + " octets"));
+        return std::nullopt;
+    }
+    transaction_.emplace();
+    transaction_->smtputf8 = parameters->smtputf8;
+    owed_ = Owed::mail;
+    return event::Mail{std::move(parsed->path), *std::move(parameters)};
+}
+
+Server::Handled Server::on_rcpt(const Command& command) {
+    if (phase_ == Phase::doomed) {
+        answer(*transaction_->doom);
+        return std::nullopt;
+    }
+    const auto text = after_keyword(command.argument, "TO");
+    if (!text) {
+        answer(make_reply(501, {5, 5, 4}, "Syntax: RCPT TO:<address>"));
+        return std::nullopt;
+    }
+    auto parsed = parse_path(*text, PathKind::forward);
+    if (!parsed) {
+        answer(make_reply(501, {5, 1, 3}, "Bad recipient address: " + parsed.error().reason));
+        return std::nullopt;
+    }
+    auto parameters = parse_rcpt_parameters(parsed->rest);
+    if (!parameters) {
+        answer(parameters.error());
+        return std::nullopt;
+    }
+    if (parsed->path.needs_utf8() && !transaction_->smtputf8) {
+        answer(make_reply(553, {5, 6, 7}, "Address is not ASCII: MAIL needs SMTPUTF8"));
+        return std::nullopt;
+    }
+    if (transaction_->recipients >= settings_.max_recipients) {
+        answer(make_reply(452, {4, 5, 3}, "Too many recipients"));
+        return std::nullopt;
+    }
+    owed_ = Owed::rcpt;
+    return event::Rcpt{std::move(parsed->path), *std::move(parameters)};
+}
+
+Server::Handled Server::on_data(const Command& command) {
+    if (!command.argument.empty()) {
+        answer(make_reply(501, {5, 5, 4}, "DATA takes no argument"));
+        return std::nullopt;
+    }
+    if (phase_ == Phase::doomed) {
+        answer(*transaction_->doom);
+        return std::nullopt;
+    }
+    if (phase_ == Phase::mail) {
+        answer(transaction_->refused != 0 ? make_reply(554, {5, 5, 1}, "No valid recipients")
+                                          : make_reply(503, {5, 5, 1}, "RCPT first"));
+        return std::nullopt;
+    }
+    owed_ = Owed::data;
+    return event::DataRequested{};
+}
+
+Server::Handled Server::on_rset(const Command& command) {
+    if (!command.argument.empty()) {
+        answer(make_reply(501, {5, 5, 4}, "RSET takes no argument"));
+        return std::nullopt;
+    }
+    const bool aborted =
+        std::exchange(transaction_, std::nullopt).has_value() && phase_ != Phase::doomed;
+    if (!aborted && ++junk_ > junk_limit) ++errors_;
+    if (phase_ != Phase::greeted) enter(Phase::ready);
+    answer(make_reply(250, {2, 0, 0}, "Ok"));
+    if (!aborted) return std::nullopt;
+    return event::Reset{};
+}
+
+Server::Handled Server::on_quit(const Command&) {
+    shut_down(make_reply(221, {2, 0, 0}, "Bye"));
+    return event::Quit{};
+}
+
+Server::Handled Server::on_answered_here(const Command& command) {
+    if (++junk_ > junk_limit) ++errors_;
+    answer(answer_to(command.verb));
+    return std::nullopt;
+}
+
+Server::Handled Server::on_hang_up(const Command& command) {
+    if (command.verb == Verb::http) {
+        return finish(
+            make_reply(554, {5, 7, 0}, "This is a mail server, not a web server; closing"),
+            "HTTP request");
+    }
+    return finish(make_reply(502, {5, 5, 1}, "BDAT is not offered here; closing"),
+                  "BDAT without CHUNKING");
+}
+
+std::string_view to_string(Server::Phase phase) noexcept {
+    switch (phase) {
+        case Server::Phase::silent:
+            return "silent";
+        case Server::Phase::greeted:
+            return "greeted";
+        case Server::Phase::ready:
+            return "ready";
+        case Server::Phase::mail:
+            return "mail";
+        case Server::Phase::rcpt:
+            return "rcpt";
+        case Server::Phase::doomed:
+            return "doomed";
+        case Server::Phase::body:
+            return "body";
+        case Server::Phase::finished:
+            return "finished";
+    }
+    return "?";
+}
+
+std::string_view to_string(BodyVerdict verdict) noexcept {
+    switch (verdict) {
+        case BodyVerdict::acceptable:
+            return "acceptable";
+        case BodyVerdict::line_endings:
+            return "line_endings";
+        case BodyVerdict::nul:
+            return "nul";
+        case BodyVerdict::line_too_long:
+            return "line_too_long";
+        case BodyVerdict::too_big:
+            return "too_big";
+    }
+    return "?";
+}
+
+Reply refusal(BodyVerdict verdict) {
+    switch (verdict) {
+        case BodyVerdict::line_endings:
+            return make_reply(550, {5, 6, 11},
+                              "Message has bare CR or bare LF; lines must end in CRLF");
+        case BodyVerdict::nul:
+            return make_reply(550, {5, 6, 0}, "Message has a NUL octet");
+        case BodyVerdict::line_too_long:
+            return make_reply(554, {5, 6, 0}, "Message has a line that is too long");
+        case BodyVerdict::too_big:
+            return make_reply(552, {5, 3, 4}, "Message is larger than the limit");
+        case BodyVerdict::acceptable:
+            break;
+    }
+    return make_reply(451, {4, 3, 0}, "Message was not passed on");
+}
+
+}  // namespace waxseal::smtp

@@ -1,0 +1,67 @@
+// The protocol of the server machine, as a table: one row a verb. What a row does not allow is
+// answered 503 5.5.1.
+//
+// RFC 5321 4.1.4 (order), RFC 2920 3.1 (which commands end a batch). proxy/DESIGN.md shows this
+// table; a test compares.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "smtp/server.hpp"
+
+namespace waxseal::smtp {
+
+struct ServerTable {
+    // How a command stands in a pipelined batch.
+    enum class Batch : std::uint8_t {
+        inner,  // more may follow at once
+        last,   // should be the last of its batch; what follows waits for the answer
+        sync,  // must be the last: octets already behind it are a violation, because what they mean
+               // depends on the answer
+    };
+    struct Row {
+        Verb verb;
+        std::uint8_t phases;  // in which it is legal
+        Batch batch;
+        Server::Handled (Server::*handler)(const Command&);
+        std::string_view answer;  // what it does, for people
+    };
+    using P = Server::Phase;
+    static constexpr std::uint8_t anywhere = P::greeted | P::ready | P::mail | P::rcpt | P::doomed;
+    // clang-format off
+    static constexpr std::array<Row, verb_count> rows{{                                                    // sizes: table
+        {Verb::ehlo,     anywhere,                         Batch::last,  &Server::on_hello,         "Hello; ends a transaction; 250 with the translated offer"},
+        {Verb::helo,     anywhere,                         Batch::last,  &Server::on_hello,         "Hello; ends a transaction; 250"},
+        {Verb::mail,     P::ready | P::doomed,             Batch::inner, &Server::on_mail,          "Mail; the upstream's reply"},
+        {Verb::rcpt,     P::mail | P::rcpt | P::doomed,    Batch::inner, &Server::on_rcpt,          "Rcpt; the upstream's reply"},
+        {Verb::data,     P::mail | P::rcpt | P::doomed,    Batch::sync,  &Server::on_data,          "DataRequested; 354 or the upstream's refusal"},
+        {Verb::rset,     anywhere,                         Batch::inner, &Server::on_rset,          "Reset if in a transaction; 250"},
+        {Verb::noop,     anywhere,                         Batch::inner, &Server::on_answered_here, "250"},
+        {Verb::quit,     anywhere,                         Batch::last,  &Server::on_quit,          "Quit; 221"},
+        {Verb::vrfy,     anywhere,                         Batch::inner, &Server::on_answered_here, "252: nobody's existence is disclosed"},
+        {Verb::expn,     anywhere,                         Batch::inner, &Server::on_answered_here, "502"},
+        {Verb::help,     anywhere,                         Batch::inner, &Server::on_answered_here, "214"},
+        {Verb::starttls, anywhere,                         Batch::inner, &Server::on_answered_here, "502: not offered on this listener"},
+        {Verb::auth,     anywhere,                         Batch::inner, &Server::on_answered_here, "502: not offered on this listener"},
+        {Verb::bdat,     anywhere,                         Batch::inner, &Server::on_hang_up,       "502 and close: the octets behind it are not commands"},
+        {Verb::http,     anywhere,                         Batch::inner, &Server::on_hang_up,       "554 and close: not a mail client"},
+        {Verb::unknown,  anywhere,                         Batch::inner, &Server::on_answered_here, "500"},
+    }};
+    // clang-format on
+    static constexpr const Row& row(Verb verb) noexcept {
+        return rows[static_cast<std::size_t>(verb)];
+    }
+};
+
+// Complete, and in the order of the enumeration: row() is an index.
+static_assert([] {
+    for (std::size_t i = 0; i < ServerTable::rows.size(); ++i) {
+        if (static_cast<std::size_t>(ServerTable::rows[i].verb) != i ||
+            ServerTable::rows[i].handler == nullptr)
+            return false;
+    }
+    return true;
+}());
+
+}  // namespace waxseal::smtp
