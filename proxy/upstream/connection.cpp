@@ -1,0 +1,148 @@
+#include "upstream/connection.hpp"
+
+#include <utility>
+
+namespace waxseal::upstream {
+
+namespace event = smtp::client_event;
+
+Connection::Connection(Reactor& reactor, std::shared_ptr<Provider> provider,
+                       std::unique_ptr<Channel> channel, std::unique_ptr<Slots::Request> slot)
+    : reactor_(reactor),
+      provider_(std::move(provider)),
+      slot_(std::move(slot)),
+      channel_(std::move(channel)),
+      client_(provider_->client),
+      deadline_(reactor, [this] { expired(); }),
+      started_(reactor.now()) {
+    channel_->set_notify([this] {
+        if (notify_) notify_();
+    });
+}
+
+Connection::~Connection() = default;
+
+void Connection::set_notify(std::function<void()> notify) { notify_ = std::move(notify); }
+
+smtp::ClientEvent Connection::next() {
+    while (true) {
+        note_tls();
+        flush();
+        if (failure_ && client_.phase() != smtp::Client::Phase::finished) {
+            deadline_.stop();
+            return event::Failed{*failure_, std::nullopt};
+        }
+        smtp::ClientEvent told = client_.next();
+        if (std::holds_alternative<event::StartTls>(told)) {
+            started_ = reactor_.now();
+            channel_->start_tls();
+            continue;
+        }
+        if (std::holds_alternative<event::Ready>(told)) {
+            timings_.login += reactor_.now() - secured_.value_or(started_);
+            provider_->last_offer = client_.capabilities();
+        }
+        if (!std::holds_alternative<event::NeedInput>(told)) return told;
+        if (take_input()) continue;
+        if (auto end = note_end()) return *std::move(end);
+        flush();
+        rearm();
+        return event::NeedInput{};
+    }
+}
+
+// Hands the proof over the moment there is one, before any octet that came through TLS is looked
+// at.
+void Connection::note_tls() {
+    if (secured_ || channel_->tls() != TlsPhase::established) return;
+    const auto proof = channel_->verified_peer();
+    if (!proof) return;
+    secured_ = reactor_.now();
+    timings_.tls = *secured_ - started_;
+    client_.secured(*proof);
+}
+
+bool Connection::take_input() {
+    const std::string_view input = channel_->readable();
+    note_tls();
+    if (input.empty()) return false;
+    progress_ += input.size();
+    client_.receive(input);
+    channel_->consume(input.size());
+    return true;
+}
+
+std::optional<smtp::ClientEvent> Connection::note_end() {
+    const EndOfInput end = channel_->end();
+    if (end == EndOfInput::none || client_.phase() == smtp::Client::Phase::finished)
+        return std::nullopt;
+    deadline_.stop();
+    const std::string reason =
+        end == EndOfInput::clean ? std::string() : channel_->failure().reason;
+    const bool securing = channel_->tls() == TlsPhase::handshaking;
+    if (securing || (end == EndOfInput::failed && channel_->failure().kind == FailureKind::tls)) {
+        failure_ =
+            Failure{FailureKind::tls,
+                    reason.empty() ? "the upstream closed during the TLS handshake" : reason};
+        return event::Failed{*failure_, std::nullopt};
+    }
+    client_.end_of_input(end, reason);
+    return client_.next();
+}
+
+void Connection::flush() {
+    while (!client_.output().empty()) {
+        const std::size_t taken = channel_->write(client_.output());
+        if (taken == 0) return;
+        progress_ += taken;
+        client_.sent(taken);
+    }
+}
+
+void Connection::close() {
+    deadline_.stop();
+    const bool polite = client_.idle() && !failure_ && channel_->end() == EndOfInput::none;
+    if (!polite) return channel_->abort();
+    client_.quit();
+    flush();
+    channel_->close();
+}
+
+Timer Connection::timer() const noexcept {
+    if (channel_->tls() == TlsPhase::handshaking) return Timer::tls_handshake;
+    return client_.timer();
+}
+
+Duration Connection::duration(Timer timer) const noexcept {
+    switch (timer) {
+        case Timer::tls_handshake:
+            return provider_->timeouts.tls_handshake;
+        case Timer::data_reply:
+            return provider_->timeouts.data_reply;
+        case Timer::upstream_reply:
+        case Timer::upstream_block:
+            return provider_->timeouts.reply;
+        default:
+            break;
+    }
+    return {};
+}
+
+void Connection::rearm() {
+    const Timer due = timer();
+    // A handshake has one deadline for the whole: its octets are no progress.
+    deadline_.watch(due, due == Timer::tls_handshake ? 0 : progress_, duration(due));
+}
+
+void Connection::expired() {
+    const Timer late = timer();
+    if (late == Timer::none) return;
+    const std::string what =
+        late == Timer::tls_handshake ? "the TLS handshake" : std::string(client_.waiting_for());
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration(late)).count();
+    failure_ = Failure{FailureKind::timeout,
+                       "timed out after " + std::to_string(seconds) + " s waiting for " + what};
+    if (notify_) notify_();
+}
+
+}  // namespace waxseal::upstream

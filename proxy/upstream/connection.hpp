@@ -1,0 +1,79 @@
+// One connection to an upstream: a channel and a client machine, moved as one. It performs STARTTLS
+// when the machine asks for it, hands the machine the proof of verification, and watches the
+// deadline of what is waited for.
+//
+// Flow: set_notify(); whenever notified, next() until NeedInput. After acts on client(), flush()
+// (next() does it too).
+//   close() when done: says QUIT if that is legal, else ends the channel at once with nothing more
+//   sent (an unfinished message must not be completed by anything we say). Single-threaded; destroy
+//   outside its own call stack.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/channel.hpp"
+#include "base/deadline.hpp"
+#include "base/reactor.hpp"
+#include "smtp/client.hpp"
+#include "upstream/provider.hpp"
+#include "upstream/slots.hpp"
+
+namespace waxseal::upstream {
+
+// How long each phase took on the way to Ready; zero for what did not happen.
+struct Timings {
+    Duration queue{};    // waiting for a slot
+    Duration connect{};  // name lookup and connect
+    Duration tls{};      // handshake
+    Duration login{};    // greeting, EHLO, AUTH
+};
+
+class Connection {
+  public:
+    Connection(Reactor& reactor, std::shared_ptr<Provider> provider,
+               std::unique_ptr<Channel> channel, std::unique_ptr<Slots::Request> slot);
+    ~Connection();
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+
+    void set_notify(std::function<void()> notify);
+    [[nodiscard]] smtp::ClientEvent next();
+    void flush();
+    void close();
+
+    [[nodiscard]] smtp::Client& client() noexcept { return client_; }
+    // Octets accepted for the upstream and not yet with the kernel: what back-pressure looks at.
+    [[nodiscard]] std::size_t pending() const noexcept { return client_.pending(); }
+    [[nodiscard]] TlsDetails tls_details() const { return channel_->tls_details(); }
+    [[nodiscard]] std::string peer_address() const { return channel_->peer_address(); }
+    [[nodiscard]] const std::shared_ptr<Provider>& provider() const noexcept { return provider_; }
+    [[nodiscard]] Slots::Request& slot() noexcept { return *slot_; }
+    [[nodiscard]] Timings& timings() noexcept { return timings_; }
+
+  private:
+    void note_tls();
+    [[nodiscard]] bool take_input();
+    [[nodiscard]] std::optional<smtp::ClientEvent> note_end();
+    void rearm();
+    void expired();
+    [[nodiscard]] Timer timer() const noexcept;
+    [[nodiscard]] Duration duration(Timer timer) const noexcept;
+
+    Reactor& reactor_;
+    std::shared_ptr<Provider> provider_;
+    std::unique_ptr<Slots::Request> slot_;
+    std::unique_ptr<Channel> channel_;
+    smtp::Client client_;
+    std::function<void()> notify_;
+    Deadline deadline_;
+    std::optional<Failure> failure_;
+    Timings timings_;
+    TimePoint started_;
+    std::optional<TimePoint> secured_;
+    std::uint64_t progress_ = 0;
+};
+
+}  // namespace waxseal::upstream
