@@ -1,0 +1,39 @@
+#include "relay/admission.hpp"
+
+#include <algorithm>
+
+namespace waxseal::relay {
+
+namespace {
+
+IpAddress client_key(const IpAddress& address) {
+    if (is_ipv4(address)) return address;
+    IpAddress key{};
+    std::copy_n(address.begin(), 8, key.begin());
+    return key;
+}
+
+}  // namespace
+
+Verdict Admission::admit(const IpAddress& client, const std::vector<Network>& allowed,
+                         const AdmissionLimits& limits) {
+    const bool known = std::any_of(allowed.begin(), allowed.end(), [&](const Network& network) {
+        return network.contains(client);
+    });
+    if (!known) return Verdict::not_allowed;
+    if (sessions_ >= limits.max_sessions) return Verdict::too_many;
+    std::size_t& own = by_client_[client_key(client)];
+    if (own >= limits.max_sessions_per_client) return Verdict::too_many_from_client;
+    ++own;
+    ++sessions_;
+    return Verdict::admitted;
+}
+
+void Admission::leave(const IpAddress& client) {
+    const auto entry = by_client_.find(client_key(client));
+    if (entry == by_client_.end()) return;
+    --sessions_;
+    if (--entry->second == 0) by_client_.erase(entry);
+}
+
+}  // namespace waxseal::relay

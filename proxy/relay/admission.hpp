@@ -1,0 +1,35 @@
+// Who may open a session: the listener's networks, and the limits on sessions at once. Pure; knows
+// addresses, not sockets.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "base/network.hpp"
+
+namespace waxseal::relay {
+
+enum class Verdict : std::uint8_t { admitted, not_allowed, too_many, too_many_from_client };
+
+struct AdmissionLimits {
+    std::uint64_t max_sessions = 0;
+    std::uint64_t max_sessions_per_client = 0;
+};
+
+// Flow: admit(); when admitted, leave() once at the session's end, with the same address.
+class Admission {
+  public:
+    [[nodiscard]] Verdict admit(const IpAddress& client, const std::vector<Network>& allowed,
+                                const AdmissionLimits& limits);
+    void leave(const IpAddress& client);
+    [[nodiscard]] std::size_t sessions() const noexcept { return sessions_; }
+
+  private:
+    std::size_t sessions_ = 0;
+    std::map<IpAddress, std::size_t>
+        by_client_;  // an IPv6 client is its /64: one host has 2^64 addresses there
+};
+
+}  // namespace waxseal::relay

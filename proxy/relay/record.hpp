@@ -1,0 +1,52 @@
+// What a session leaves behind in the log: facts collected while it runs, written once as
+// session_end.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/channel.hpp"
+#include "base/log.hpp"
+#include "base/reactor.hpp"
+#include "smtp/reply.hpp"
+#include "upstream/connection.hpp"
+
+namespace waxseal::relay {
+
+struct TransactionRecord {
+    std::string reverse_path;             // with angle brackets
+    std::vector<std::string> recipients;  // that the upstream accepted
+    std::uint64_t refused_recipients = 0;
+    std::uint64_t size = 0;  // octets of the decoded message
+    std::string upstream;
+    std::string reply;                 // the last word: the upstream's, or ours
+    std::string outcome;               // accepted, refused, deferred, reset, aborted, unknown
+    std::vector<std::string> repairs;  // bare_lf, bare_cr
+    upstream::Timings login;           // zero when a connection was used again
+    Duration envelope{};               // MAIL to the answer to DATA
+    Duration body{};                   // 354 to end-of-data
+    Duration reply_wait{};             // end-of-data to the upstream's reply
+};
+
+struct SessionRecord {
+    std::string id;
+    std::string listener;
+    std::string client;
+    std::string helo;
+    TlsDetails upstream_tls;
+    std::string upstream_address;
+    std::string account;
+    std::string mechanism;
+    std::string end;  // quit, disconnected, idle, violation, drained, …
+    std::vector<TransactionRecord> transactions;
+    std::uint64_t transactions_dropped = 0;  // beyond what one line can hold
+
+    void add(TransactionRecord record);
+};
+
+// The fields of session_end.
+[[nodiscard]] log::Fields fields(const SessionRecord& record, Duration lasted);
+
+}  // namespace waxseal::relay

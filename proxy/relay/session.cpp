@@ -1,0 +1,250 @@
+// The pump, the deadlines and the end of a session. What events mean is in session_downstream.cpp
+// and session_upstream.cpp.
+#include "relay/session.hpp"
+
+#include <utility>
+
+#include "base/limits.hpp"
+#include "base/log.hpp"
+#include "relay/replies.hpp"
+
+namespace waxseal::relay {
+
+namespace {
+// How long a farewell may take to be read before the connection is cut.
+constexpr Duration farewell_time = std::chrono::seconds(10);
+}  // namespace
+
+Session::Session(Reactor& reactor, std::unique_ptr<Channel> channel,
+                 std::shared_ptr<const SessionSettings> settings, Client client,
+                 std::function<void(Session&)> on_end)
+    : reactor_(reactor),
+      settings_(std::move(settings)),
+      channel_(std::move(channel)),
+      server_(settings_->server),
+      on_end_(std::move(on_end)),
+      downstream_deadline_(reactor, [this] { downstream_late(); }),
+      upstream_idle_(reactor, [this] { upstream_idle_over(); }),
+      started_(reactor.now()) {
+    record_.id = std::move(client.id);
+    record_.client = std::move(client.address);
+    record_.listener = settings_->listener;
+    channel_->set_notify([this] { pump(); });
+}
+
+Session::~Session() { drop_connection(); }
+
+void Session::start() {
+    log::debug(
+        "session_start",
+        {{"session", record_.id}, {"listener", record_.listener}, {"client", record_.client}});
+    server_.greet();
+    pump();
+}
+
+void Session::drain() {
+    if (life_ != Life::running) return;
+    life_ = Life::draining;
+    pump();
+}
+
+void Session::stop() {
+    if (life_ == Life::over) return;
+    if (record_.end.empty()) record_.end = "stopped";
+    abandon("aborted");
+    server_.shut_down(farewell::draining());
+    flush();
+    finish();
+}
+
+void Session::pump() {
+    if (pump_ != Pump::resting) {
+        pump_ = Pump::again;
+        return;
+    }
+    do {
+        pump_ = Pump::running;
+        while (life_ != Life::over && step()) {
+        }
+        if (life_ != Life::over) settle();
+    } while (pump_ == Pump::again);
+    pump_ = Pump::resting;
+}
+
+bool Session::step() { return step_downstream() || step_upstream(); }
+
+bool Session::step_downstream() {
+    if (!body_blocked()) {
+        smtp::ServerEvent told = server_.next();
+        const bool quiet = std::holds_alternative<smtp::server_event::NeedInput>(told) ||
+                           std::holds_alternative<smtp::server_event::Paused>(told);
+        if (!quiet) {
+            std::visit([this](auto& event) { on(std::move(event)); }, told);
+            return true;
+        }
+    }
+    if (server_.buffered() >= limits::read_block) return false;
+    if (const std::string_view input = channel_->readable(); !input.empty()) {
+        progress_ += input.size();
+        server_.receive(input);
+        channel_->consume(input.size());
+        return true;
+    }
+    if (input_ended_ || channel_->end() == EndOfInput::none) return false;
+    input_ended_ = true;
+    server_.end_of_input();
+    return true;
+}
+
+bool Session::step_upstream() {
+    if (auto* connector = std::get_if<std::unique_ptr<upstream::Connector>>(&upstream_)) {
+        auto outcome = (*connector)->poll();
+        if (!outcome) return false;
+        connected(*std::move(outcome));
+        return true;
+    }
+    upstream::Connection* const upstream = connection();
+    if (upstream == nullptr) return false;
+    smtp::ClientEvent told = upstream->next();
+    if (std::holds_alternative<smtp::client_event::NeedInput>(told)) return false;
+    std::visit([this](auto& event) { on(std::move(event)); }, told);
+    return true;
+}
+
+void Session::settle() {
+    if (life_ == Life::draining && server_.idle()) {
+        if (record_.end.empty()) record_.end = "drained";
+        abandon("aborted");
+        server_.shut_down(farewell::draining());
+    }
+    flush();
+    if (server_.finished() && server_.output().empty()) return finish();
+    channel_->want_input(!body_blocked() && server_.buffered() < limits::read_block);
+    set_deadlines();
+}
+
+void Session::flush() {
+    const bool deaf = channel_->end() == EndOfInput::failed;
+    while (!server_.output().empty()) {
+        const std::size_t taken =
+            deaf ? server_.output().size() : channel_->write(server_.output());
+        if (taken == 0) break;
+        progress_ += taken;
+        server_.sent(taken);
+    }
+    if (upstream::Connection* const upstream = connection()) upstream->flush();
+}
+
+// Back-pressure with hysteresis: a body waits above the high mark until the upstream has taken it
+// down to the low one.
+bool Session::body_blocked() {
+    upstream::Connection* const upstream = connection();
+    const std::size_t pending = upstream == nullptr ? 0 : upstream->pending();
+    if (pending > limits::pending_high) blocked_ = true;
+    if (pending <= limits::pending_low) blocked_ = false;
+    return blocked_;
+}
+
+void Session::set_deadlines() {
+    if (server_.finished()) {
+        downstream_deadline_.watch(Timer::farewell, progress_, farewell_time);
+    } else {
+        // While the body waits for the upstream the device is not late: the upstream's own deadline
+        // runs.
+        downstream_deadline_.watch(body_blocked() ? Timer::none : server_.timer(), progress_,
+                                   settings_->downstream_idle);
+    }
+    upstream::Connection* const upstream = connection();
+    const bool spare = upstream != nullptr && !transaction_ && upstream->client().idle();
+    if (spare == (upstream_idle_.watched() != Timer::none)) return;
+    if (spare) {
+        upstream_idle_.watch(Timer::upstream_idle, 0, upstream->provider()->idle_timeout);
+        upstream->slot().spare([this] { upstream_idle_over(); });
+    } else {
+        upstream_idle_.stop();
+        if (upstream != nullptr) upstream->slot().spare(nullptr);
+    }
+}
+
+void Session::downstream_late() {
+    if (server_.finished()) {
+        channel_->abort();
+        return finish();
+    }
+    record_.end = "idle";
+    abandon("aborted");
+    server_.shut_down(farewell::idle());
+    pump();
+}
+
+void Session::upstream_idle_over() {
+    // The offer may have been taken up just as the device began its next transaction: then it is
+    // not spare any more.
+    if (!transaction_) drop_connection();
+    pump();
+}
+
+void Session::finish() {
+    life_ = Life::over;
+    downstream_deadline_.stop();
+    upstream_idle_.stop();
+    abandon("aborted");
+    drop_connection();
+    if (channel_->end() == EndOfInput::failed) {
+        channel_->abort();
+    } else {
+        channel_->close();
+    }
+    if (record_.end.empty()) record_.end = "closed";
+    log::info("session_end", fields(record_, reactor_.now() - started_));
+    on_end_(*this);
+}
+
+upstream::Connection* Session::connection() noexcept {
+    auto* connection = std::get_if<std::unique_ptr<upstream::Connection>>(&upstream_);
+    return connection == nullptr ? nullptr : connection->get();
+}
+
+// Also cancels one that is on its way. Whatever the upstream was told so far, it is told nothing
+// more unless it is idle.
+void Session::drop_connection() {
+    if (upstream::Connection* const upstream = connection()) {
+        upstream->close();
+        upstream->set_notify(nullptr);
+        retire(reactor_, std::move(std::get<std::unique_ptr<upstream::Connection>>(upstream_)));
+    } else if (auto* connector = std::get_if<std::unique_ptr<upstream::Connector>>(&upstream_)) {
+        retire(reactor_, std::move(*connector));
+    }
+    upstream_ = std::monostate();
+    upstream_idle_.stop();
+    blocked_ = false;
+}
+
+void Session::note_time(Duration TransactionRecord::* phase) {
+    if (!transaction_) return;
+    transaction_->record.*phase = reactor_.now() - transaction_->since;
+    transaction_->since = reactor_.now();
+}
+
+void Session::end_transaction(std::string_view outcome, const smtp::Reply& reply) {
+    if (!transaction_) return;
+    transaction_->record.outcome = outcome;
+    transaction_->record.reply = smtp::summary(reply);
+    record_.add(std::move(transaction_->record));
+    transaction_.reset();
+}
+
+// The transaction ends without a reply of its own: RSET, QUIT, the device has gone.
+void Session::abandon(std::string_view outcome) {
+    if (!transaction_) return;
+    if (transaction_->stage == Transaction::Stage::outcome) {
+        log::warn("outcome_unknown", {{"session", record_.id},
+                                      {"reason", "the session ended before the upstream's reply"}});
+        outcome = "unknown";
+    }
+    transaction_->record.outcome = outcome;
+    record_.add(std::move(transaction_->record));
+    transaction_.reset();
+}
+
+}  // namespace waxseal::relay

@@ -1,0 +1,145 @@
+// One downstream connection from greeting to end: the join of a server machine and, for each
+// transaction, an upstream connection.
+//
+// pump() is the only place where the two sides meet. It runs after every event (octets, write done,
+// timer, upstream ready) to a fixed point: at most one event out of each side at a time, act on it,
+// then flush, set read interest from buffer levels, set the deadlines. Level-triggered and
+// re-entrant-safe: a call from inside itself only asks for another round.
+//
+// Flow: construct, start(); drain() or stop() from outside; on_end is called once, after which the
+// owner destroys it through the
+//   reactor's defer. What it means: session_downstream.cpp (what the device says),
+//   session_upstream.cpp (what the upstream says).
+// Promises: 250 after end-of-data if and only if the upstream said so; after an abort inside a body
+// the upstream gets not one more octet.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "base/channel.hpp"
+#include "base/deadline.hpp"
+#include "base/reactor.hpp"
+#include "relay/record.hpp"
+#include "smtp/server.hpp"
+#include "upstream/connection.hpp"
+#include "upstream/connector.hpp"
+
+namespace waxseal::relay {
+
+// What all sessions of one listener share; immutable, replaced as a whole by a reload.
+struct SessionSettings {
+    std::string listener;  // its address, for the log
+    smtp::ServerSettings server;
+    upstream::Connector::Providers providers;  // in order of preference, at least one
+    Duration downstream_idle{};
+};
+
+class Session {
+  public:
+    struct Client {
+        std::string id;       // of the session
+        std::string address;  // of the downstream
+    };
+    Session(Reactor& reactor, std::unique_ptr<Channel> channel,
+            std::shared_ptr<const SessionSettings> settings, Client client,
+            std::function<void(Session&)> on_end);
+    ~Session();
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    void start();
+    // 421 as soon as no transaction is under way.
+    void drain();
+    // Now, whatever is under way.
+    void stop();
+
+  private:
+    struct Transaction {
+        // What of it is under way at the upstream.
+        enum class Stage : std::uint8_t { envelope, body, outcome };
+        TransactionRecord record;
+        Stage stage = Stage::envelope;
+        std::optional<smtp::server_event::Mail> mail;  // until the upstream has answered it
+        std::string recipient;                         // whose reply is waited for
+        std::optional<smtp::Reply> verdict;  // known before the body's end: what it will get there
+        TimePoint since{};
+    };
+    enum class Pump : std::uint8_t { resting, running, again };
+    enum class Life : std::uint8_t { running, draining, over };
+    using Upstream = std::variant<std::monostate, std::unique_ptr<upstream::Connector>,
+                                  std::unique_ptr<upstream::Connection>>;
+
+    void pump();
+    [[nodiscard]] bool step();
+    [[nodiscard]] bool step_downstream();
+    [[nodiscard]] bool step_upstream();
+    void settle();
+    void flush();
+    [[nodiscard]] bool body_blocked();
+    void set_deadlines();
+    void downstream_late();
+    void upstream_idle_over();
+    void finish();
+
+    void on(smtp::server_event::NeedInput) {}
+    void on(smtp::server_event::Paused) {}
+    void on(smtp::server_event::Hello hello);
+    void on(smtp::server_event::Mail mail);
+    void on(smtp::server_event::Rcpt rcpt);
+    void on(smtp::server_event::DataRequested);
+    void on(smtp::server_event::Body body);
+    void on(smtp::server_event::BodyRefused refused);
+    void on(smtp::server_event::BodyEnd end);
+    void on(smtp::server_event::Reset);
+    void on(smtp::server_event::Quit);
+    void on(smtp::server_event::Violation violation);
+    void on(smtp::server_event::Disconnected disconnected);
+
+    void on(smtp::client_event::NeedInput) {}
+    void on(smtp::client_event::StartTls) {}
+    void on(smtp::client_event::Ready) {}
+    void on(smtp::client_event::MailReply told);
+    void on(smtp::client_event::RcptReply told);
+    void on(smtp::client_event::DataReply told);
+    void on(smtp::client_event::MessageReply told);
+    void on(smtp::client_event::ResetReply told);
+    void on(smtp::client_event::Closed);
+    void on(smtp::client_event::Failed told);
+
+    void connect();
+    void connected(upstream::Connector::Outcome outcome);
+    void send_mail();
+    [[nodiscard]] std::optional<smtp::Reply> untranslatable(
+        const smtp::server_event::Mail& mail) const;
+    void fail(const Failure& failure);
+    void abandon(std::string_view outcome);
+    void end_transaction(std::string_view outcome, const smtp::Reply& reply);
+    void note_time(Duration TransactionRecord::* phase);
+    [[nodiscard]] upstream::Connection* connection() noexcept;
+    void drop_connection();
+    [[nodiscard]] smtp::Capabilities offer() const;
+
+    Reactor& reactor_;
+    std::shared_ptr<const SessionSettings> settings_;
+    std::unique_ptr<Channel> channel_;
+    smtp::Server server_;
+    Upstream upstream_;
+    std::optional<Transaction> transaction_;
+    std::function<void(Session&)> on_end_;
+    SessionRecord record_;
+    Deadline downstream_deadline_;
+    Deadline upstream_idle_;
+    TimePoint started_;
+    std::uint64_t progress_ = 0;
+    Pump pump_ = Pump::resting;
+    Life life_ = Life::running;
+    bool input_ended_ = false;
+    bool blocked_ = false;  // the body waits for the upstream to take what it has
+};
+
+}  // namespace waxseal::relay

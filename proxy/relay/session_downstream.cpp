@@ -1,0 +1,107 @@
+// What the downstream says, and what the session makes of it.
+#include <utility>
+
+#include "base/log.hpp"
+#include "relay/replies.hpp"
+#include "relay/session.hpp"
+
+namespace waxseal::relay {
+
+namespace event = smtp::server_event;
+
+// What the downstream is offered: ours, cut to what the upstream that would be tried first offered
+// last time.
+smtp::Capabilities Session::offer() const {
+    const auto& last = settings_->providers.front()->last_offer;
+    const smtp::OwnOffer own{settings_->server.max_message_size, settings_->server.max_recipients};
+    return smtp::translate(own, last ? &*last : nullptr);
+}
+
+void Session::on(event::Hello hello) {
+    record_.helo = hello.name;
+    if (hello.aborted) on(event::Reset{});
+    server_.hello(offer());
+}
+
+void Session::on(event::Mail mail) {
+    abandon("reset");
+    transaction_.emplace();
+    transaction_->since = reactor_.now();
+    transaction_->record.reverse_path = mail.reverse_path.text();
+    transaction_->mail = std::move(mail);
+    if (upstream::Connection* const upstream = connection()) {
+        smtp::Client& client = upstream->client();
+        if (client.phase() != smtp::Client::Phase::open) drop_connection();
+    }
+    if (std::holds_alternative<std::monostate>(upstream_)) return connect();
+    send_mail();
+}
+
+void Session::on(event::Rcpt rcpt) {
+    transaction_->recipient = rcpt.forward_path.text();
+    connection()->client().rcpt(rcpt.forward_path, rcpt.parameters);
+}
+
+void Session::on(event::DataRequested) { connection()->client().data(); }
+
+void Session::on(event::Body body) {
+    // With the verdict known, the rest is read only to find its end.
+    if (!transaction_->verdict) connection()->client().body(body.content);
+}
+
+void Session::on(event::BodyRefused refused) {
+    // The upstream has part of a message: closing without the end mark is the only way to take it
+    // back.
+    log::info("body_refused",
+              {{"session", record_.id}, {"reason", smtp::to_string(refused.verdict)}});
+    transaction_->verdict = smtp::refusal(refused.verdict);
+    drop_connection();
+}
+
+void Session::on(event::BodyEnd end) {
+    note_time(&TransactionRecord::body);
+    TransactionRecord& record = transaction_->record;
+    record.size = end.findings.octets;
+    if (end.findings.bare_lf != 0) record.repairs.emplace_back("bare_lf");
+    if (end.findings.bare_cr != 0) record.repairs.emplace_back("bare_cr");
+    if (end.verdict != smtp::BodyVerdict::acceptable && !transaction_->verdict) {
+        transaction_->verdict = smtp::refusal(end.verdict);
+        drop_connection();
+    }
+    if (transaction_->verdict) {
+        const smtp::Reply reply = *std::exchange(transaction_->verdict, std::nullopt);
+        end_transaction(reply.permanent() ? "refused" : "deferred", reply);
+        return server_.reply(reply);
+    }
+    transaction_->stage = Transaction::Stage::outcome;
+    connection()->client().end_of_data();
+}
+
+void Session::on(event::Reset) {
+    abandon("reset");
+    upstream::Connection* const upstream = connection();
+    if (upstream == nullptr || !upstream->client().in_transaction()) return;
+    if (upstream->client().phase() == smtp::Client::Phase::open) return upstream->client().reset();
+    drop_connection();
+}
+
+void Session::on(event::Quit) {
+    record_.end = "quit";
+    abandon("aborted");
+}
+
+void Session::on(event::Violation violation) {
+    record_.end = "violation";
+    log::warn("protocol_violation",
+              {{"session", record_.id}, {"client", record_.client}, {"reason", violation.reason}});
+    abandon("aborted");
+    drop_connection();
+}
+
+void Session::on(event::Disconnected disconnected) {
+    record_.end = disconnected.in_body ? "disconnected_in_body" : "disconnected";
+    abandon("aborted");
+    drop_connection();
+}
+
+}  // namespace waxseal::relay
