@@ -3,9 +3,10 @@
 #
 # The source package is Debian's own of a newer suite, from the archive this machine is already
 # configured for: a private sources entry with only the suite replaced, in a private apt state
-# directory, so that the system's package lists stay as they are. apt checks the signed index (and
-# that it has not expired: then the next suite is tried) and the .dsc, dpkg-source the tar files. The result goes to a prefix named after the version and a
-# hash of this file and of mbedtls_user_config.h; CMake computes the same hash.
+# directory, so that the system's package lists stay as they are. apt checks the signed index (one
+# that has expired is refused, and the next suite tried) and the .dsc, dpkg-source the tar files.
+# The result goes to a prefix named after the version and a hash of this file and of
+# mbedtls_user_config.h; CMake computes the same hash.
 
 MBEDTLS_WANTED=3.6.6 # older ones have known holes
 MBEDTLS_SUITES=(forky sid trixie)
