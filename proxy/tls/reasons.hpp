@@ -1,0 +1,52 @@
+// Why a TLS connection failed, in words for the person who reads the log. Pure: the time is an
+// argument.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tls/names.hpp"
+
+namespace waxseal::tls {
+
+using Time = std::chrono::sys_seconds;
+
+// What is wrong with one certificate of the chain. `flags` are mbedTLS's MBEDTLS_X509_BADCERT_*.
+struct CertificateProblem {
+    int depth = 0;  // 0 is the server's own
+    std::uint32_t flags = 0;
+    std::string subject;
+    std::string issuer;
+    bool self_issued = false;
+    Time valid_from;
+    Time valid_to;
+};
+
+// What verification has seen; filled while it runs.
+struct Verdict {
+    bool name_matched = false;
+    Presented presented;
+    std::vector<CertificateProblem> problems;
+};
+
+// Where the connection stood when it failed, as far as the wording depends on it.
+struct Failing {
+    enum class Stage { before_reply, handshake, finishing, established };
+    bool client = true;
+    Stage stage = Stage::handshake;
+    int alert = -1;      // the description octet of a fatal alert from the peer
+    int handshake = -1;  // the type of the handshake message that was refused
+};
+
+// "certificate is for mail.example.org, not smtp.example.com". Empty when no flag is set.
+[[nodiscard]] std::string certificate_reason(const Reference& wanted, const Verdict& verdict,
+                                             std::uint32_t flags, Time now);
+// For mbedTLS's error code `code`.
+[[nodiscard]] std::string failure_reason(int code, const Failing& failing);
+[[nodiscard]] std::string plaintext_reason(bool client);
+[[nodiscard]] std::string flood_reason(bool client);
+[[nodiscard]] std::string_view alert_name(int description);
+
+}  // namespace waxseal::tls

@@ -1,0 +1,67 @@
+// Private to proxy/tls: what lies between the transport and mbedTLS: ciphertext in both directions,
+// and a gate that lets mbedTLS have one record at a time.
+//
+// mbedTLS reads as long as there is input and it has nothing to tell (alerts, empty records,
+// tickets); with the gate every record comes back to the engine, which can count. mbedTLS asks for
+// exactly a header, then exactly its body; the gate only follows along.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+#include "base/bytes.hpp"
+
+namespace waxseal::tls {
+
+class Wire {
+  public:
+    void receive(std::string_view octets) { in_.append(octets); }
+    void end_of_input() noexcept { ended_ = true; }
+    void drop_input() noexcept {
+        in_.clear();
+        body_left_ = 0;
+        header_have_ = 0;
+        partial_ = 0;
+    }
+
+    // One more record may be begun; one that is under way may be finished, and no more.
+    void allow_record() noexcept {
+        may_begin_ = at_boundary();
+        outcome_ = Outcome::served;
+    }
+    // Why the last read gave nothing, when it gave nothing.
+    [[nodiscard]] bool starved() const noexcept { return outcome_ == Outcome::starved; }
+    [[nodiscard]] bool met_end() const noexcept { return outcome_ == Outcome::ended; }
+    // The first octet of the connection is there, and starts no record of TLS.
+    [[nodiscard]] bool plaintext() const noexcept;
+
+    // Octets received that are not in a whole record given to mbedTLS.
+    [[nodiscard]] std::size_t waiting() const noexcept { return in_.size() + partial_; }
+
+    [[nodiscard]] const ByteQueue& output() const noexcept { return out_; }
+    void sent(std::size_t n) noexcept { out_.consume(n); }
+
+    // mbedTLS's callbacks; the context is the Wire.
+    static int on_send(void* wire, const unsigned char* octets, std::size_t size) noexcept;
+    static int on_receive(void* wire, unsigned char* octets, std::size_t size) noexcept;
+
+  private:
+    enum class Outcome { served, gated, starved, ended };
+
+    [[nodiscard]] bool at_boundary() const noexcept { return header_have_ == 0 && body_left_ == 0; }
+    void follow(std::string_view octets) noexcept;
+
+    ByteQueue in_;
+    ByteQueue out_;
+    std::array<unsigned char, 5> header_{};
+    std::size_t header_have_ = 0;
+    std::size_t body_left_ = 0;
+    std::size_t partial_ = 0;  // octets of the current record that mbedTLS already has
+    std::size_t records_ = 0;
+    bool may_begin_ = false;
+    Outcome outcome_ = Outcome::served;
+    bool ended_ = false;
+};
+
+}  // namespace waxseal::tls
