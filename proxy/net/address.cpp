@@ -1,12 +1,10 @@
 // Conversions of an address. Nothing here looks a name up.
 #include "net/address.hpp"
 
-#include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -14,7 +12,8 @@ namespace waxseal::net {
 
 namespace {
 
-constexpr std::array<std::uint8_t, 12> mapped_prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+// Where the IPv4 address is in its mapped form, ::ffff:a.b.c.d.
+constexpr std::size_t mapped_at = 12;
 
 std::optional<std::uint32_t> parse_zone(const std::string& zone) {
     std::uint32_t index = 0;
@@ -25,30 +24,22 @@ std::optional<std::uint32_t> parse_zone(const std::string& zone) {
 }
 
 void map_ipv4(const in_addr& from, Address& to) {
-    std::ranges::copy(mapped_prefix, to.ip.begin());
-    std::memcpy(to.ip.data() + mapped_prefix.size(), &from, sizeof from);
+    to.ip = {};
+    to.ip[10] = to.ip[11] = 0xff;
+    std::memcpy(to.ip.data() + mapped_at, &from, sizeof from);
 }
 
 }  // namespace
 
 std::optional<Address> Address::parse(std::string_view ip, std::uint16_t port) {
-    // A NUL would end the text early for inet_pton and so hide what follows it.
-    if (ip.find('\0') != std::string_view::npos) return std::nullopt;
-    Address result;
-    result.port = port;
-    in_addr four{};
-    if (inet_pton(AF_INET, std::string(ip).c_str(), &four) == 1) {
-        map_ipv4(four, result);
-        return result;
-    }
     const std::size_t percent = ip.find('%');
-    if (inet_pton(AF_INET6, std::string(ip.substr(0, percent)).c_str(), result.ip.data()) != 1)
-        return std::nullopt;
-    if (percent != std::string_view::npos) {
-        const auto zone = parse_zone(std::string(ip.substr(percent + 1)));
-        if (!zone) return std::nullopt;
-        result.scope = *zone;
-    }
+    const auto parsed = parse_ip(ip.substr(0, percent));
+    if (!parsed) return std::nullopt;
+    Address result{*parsed, port, 0};
+    if (percent == std::string_view::npos) return result;
+    const auto zone = parse_zone(std::string(ip.substr(percent + 1)));
+    if (!zone || result.ipv4()) return std::nullopt;
+    result.scope = *zone;
     return result;
 }
 
@@ -78,7 +69,7 @@ unsigned Address::to(sockaddr_storage& out) const noexcept {
         sockaddr_in four{};
         four.sin_family = AF_INET;
         four.sin_port = htons(port);
-        std::memcpy(&four.sin_addr, ip.data() + mapped_prefix.size(), sizeof four.sin_addr);
+        std::memcpy(&four.sin_addr, ip.data() + mapped_at, sizeof four.sin_addr);
         std::memcpy(&out, &four, sizeof four);
         return sizeof four;
     }
@@ -91,18 +82,10 @@ unsigned Address::to(sockaddr_storage& out) const noexcept {
     return sizeof six;
 }
 
-bool Address::ipv4() const noexcept {
-    return std::equal(mapped_prefix.begin(), mapped_prefix.end(), ip.begin());
-}
+bool Address::ipv4() const noexcept { return is_ipv4(ip); }
 
 std::string Address::ip_text() const {
-    char text[INET6_ADDRSTRLEN] = "";
-    if (ipv4()) {
-        inet_ntop(AF_INET, ip.data() + mapped_prefix.size(), text, sizeof text);
-        return text;
-    }
-    inet_ntop(AF_INET6, ip.data(), text, sizeof text);
-    return scope == 0 ? std::string(text) : std::string(text) + '%' + std::to_string(scope);
+    return scope == 0 ? to_string(ip) : to_string(ip) + '%' + std::to_string(scope);
 }
 
 std::string Address::text() const {

@@ -1,15 +1,16 @@
 // An IP address and a port as a value: sockaddr, text and the 16 octets that access rules compare.
 //
-// IPv4 is kept as ::ffff:a.b.c.d (RFC 4291 2.5.5.2) and always shown and connected to as IPv4, so
-// an IPv4 peer of a dual-stack listener is the same value as one of an IPv4 listener. Text follows
-// RFC 5952 and RFC 3986: "192.0.2.1:25", "[2001:db8::1]:25".
+// IPv4 is kept as base/network.hpp has it, ::ffff:a.b.c.d, and always shown and connected to as
+// IPv4, so an IPv4 peer of a dual-stack listener is the same value as one of an IPv4 listener. Text
+// follows RFC 5952 and RFC 3986: "192.0.2.1:25", "[2001:db8::1]:25".
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "base/network.hpp"
 
 struct sockaddr;
 struct sockaddr_storage;
@@ -17,7 +18,7 @@ struct sockaddr_storage;
 namespace waxseal::net {
 
 struct Address {
-    std::array<std::uint8_t, 16> ip{};
+    IpAddress ip{};
     std::uint16_t port = 0;
     std::uint32_t scope = 0;  // the interface of a link-local address (RFC 4007); 0: none
 

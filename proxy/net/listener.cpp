@@ -150,7 +150,7 @@ class Listener::Acceptor final : public HandleOwner {
                 hand_out(
                     socket,
                     Address::from(reinterpret_cast<const sockaddr*>(&storage)).value_or(Address{}));
-            } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            } else if (errno == EAGAIN) {
                 return caught_up();
             } else if (exhausted(errno)) {
                 return back_off(errno);
