@@ -72,6 +72,7 @@ class RawSocket {
     // What is there now; empty when nothing is. Notes FIN and errors.
     std::string receive() {
         std::string all;
+        if (ended_ || (error_ != 0 && error_ != EAGAIN)) return all;
         char block[65536];
         while (true) {
             const ssize_t n = recv(fd_, block, sizeof block, MSG_DONTWAIT);
@@ -141,6 +142,12 @@ struct Pair {
     std::unique_ptr<Channel> client;
     std::unique_ptr<TcpChannel> server;
 };
+
+// libuv opens a spare descriptor with a loop's first stream; after this it is there.
+inline void warm_up(Loop& loop) {
+    const Pair pair(loop);
+    settle(loop);
+}
 
 // Reads everything there is into `sink`, as the contract of Channel wants it.
 inline void drain(Channel& channel, std::string& sink) {
