@@ -13,7 +13,7 @@ constexpr std::array<std::uint8_t, 12> mapped_prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 
 
 // Whether bit `i`, counted from the left, of the address is set.
 bool bit(const IpAddress& address, unsigned i) noexcept {
-    return ((address[i / 8] >> (7 - i % 8)) & 1U) != 0;
+    return ((static_cast<unsigned>(address[i / 8]) >> (7 - i % 8)) & 1U) != 0;
 }
 
 }  // namespace
@@ -42,6 +42,8 @@ std::string to_string(const IpAddress& address) {
 }
 
 bool Network::contains(const IpAddress& candidate) const noexcept {
+    // ::/0 was written by someone who thought of IPv6, and IPv4 must not slip in with it.
+    if (is_ipv4(candidate) && prefix < 8 * mapped_prefix.size()) return false;
     const unsigned whole = prefix / 8;
     if (!std::equal(address.begin(), address.begin() + whole, candidate.begin())) return false;
     for (unsigned i = whole * 8; i < prefix; ++i) {

@@ -17,7 +17,7 @@ using IpAddress = std::array<std::uint8_t, 16>;
 [[nodiscard]] std::string to_string(const IpAddress& address);
 [[nodiscard]] bool is_ipv4(const IpAddress& address) noexcept;
 
-// A network in CIDR form, host bits zero.
+// A network in CIDR form, host bits zero. ::/0 is all of IPv6 and nothing of IPv4.
 struct Network {
     IpAddress address{};
     unsigned prefix = 128;  // of the 128 bits

@@ -84,7 +84,8 @@ bool valid_hostname(std::string_view name) {
             return false;
         if (!std::ranges::all_of(label, [](char c) { return text::alnum(c) || c == '-'; }))
             return false;
-        if (dot == std::string_view::npos) return true;
+        // 256.1.1.1 and 10.0.0 are addresses gone wrong, not names (RFC 1123 2.1).
+        if (dot == std::string_view::npos) return !std::ranges::all_of(label, text::digit);
         name.remove_prefix(dot + 1);
     }
 }

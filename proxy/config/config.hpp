@@ -20,7 +20,6 @@
 //   upstream came from flag or environment.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <expected>
@@ -29,6 +28,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/network.hpp"
 
 namespace waxseal::config {
 
@@ -41,23 +42,17 @@ enum class LogFormat { automatic, text, json, logfmt };
 
 using Milliseconds = std::chrono::milliseconds;
 
-// A network in CIDR form, host bits zero; IPv4-mapped IPv6 addresses match the IPv4 networks, and
-// only those: ::/0 is all of IPv6 and nothing of IPv4.
-struct Network {
-    friend bool operator==(const Network&, const Network&) = default;
-    std::array<std::uint8_t, 16> address{};  // IPv4 as ::ffff:a.b.c.d
-    unsigned prefix = 128;                   // of the 128 bits
-    [[nodiscard]] bool contains(const std::array<std::uint8_t, 16>& candidate) const noexcept;
-};
-[[nodiscard]] std::optional<Network> parse_network(std::string_view text);
-// Textual IPv4 or IPv6 without brackets and port.
-[[nodiscard]] std::optional<std::array<std::uint8_t, 16>> parse_ip(std::string_view text);
+using waxseal::Network;
+using waxseal::parse_ip;
+using waxseal::parse_network;
 
 struct Endpoint {
     std::string host;  // without brackets
     std::uint16_t port = 0;
     friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
+// "192.0.2.1:25", "[2001:db8::1]:25", "smtp.example.com:465".
+[[nodiscard]] std::string to_string(const Endpoint& endpoint);
 
 struct Listen {
     Endpoint address{
@@ -80,6 +75,7 @@ struct Upstream {
     std::string username;       // empty: no credential
     std::string password_file;  // absolute
     unsigned max_connections = 10;
+    Milliseconds idle_timeout = std::chrono::seconds(30);
 };
 
 struct Limits {

@@ -171,7 +171,9 @@ constexpr std::array upstream_rows{
         "Connections to it at once; further sessions wait their turn, within timeouts.queue.",
         read_count<&Upstream::max_connections, 1, 10'000>},
     Key<Upstream>{"idle_connections", "number", "0", "", "", not_yet},
-    Key<Upstream>{"idle_timeout", "duration", R"("")", "", "", not_yet},
+    Key<Upstream>{"idle_timeout", "duration", R"("30s")", "",
+                  "How long a session keeps its connection between two messages.",
+                  read_duration<&Upstream::idle_timeout, 0, day>},
 };
 
 constexpr std::array server_rows{

@@ -41,7 +41,5 @@ struct UpstreamUrl {
 // Wider than any private network there is: practically an invitation to everyone.
 [[nodiscard]] bool everyone(const Network& network);
 
-// How an operator would write it: "127.0.0.1:25", "[::1]:25".
-[[nodiscard]] std::string to_string(const Endpoint& endpoint);
 
 }  // namespace waxseal::config
