@@ -46,7 +46,8 @@ Parsed<Network> read_network(std::string_view text) {
     const Network result{masked(*address, prefix), prefix};
     if (result.address != *address) {
         return std::unexpected(quote(text) + " has bits set behind its prefix; write \"" +
-                               to_string(result.address) + std::string(text.substr(slash)) +
+                               waxseal::to_string(result.address) +
+                               std::string(text.substr(slash)) +
                                "\" for the network, or the address alone for one host");
     }
     return result;
