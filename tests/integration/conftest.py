@@ -149,13 +149,23 @@ def waxseal(directory):
 
     yield make
     for running in made:
-        if running.process.running:
-            # Tests that want a drain ask for it: here sessions may be left open.
-            running.signal(15)
-        try:
-            running.stop(timeout=40)
-        finally:
-            running.check()
+        running.discard()
+
+
+@pytest.fixture
+def hostile(waxseal, scripted):
+    """hostile(script): a proxy that has met the upstream at its best, which from then on follows the script."""
+
+    def make(script, tls="implicit", upstream_options=None, **options):
+        upstream = scripted(tls, **(upstream_options or {}))
+        proxy = waxseal(upstream, **options)
+        proxy.wait_offer("8BITMIME")
+        upstream.wait_ended()
+        upstream.peers.clear()
+        upstream.script = script
+        return proxy, upstream
+
+    return make
 
 
 @pytest.fixture

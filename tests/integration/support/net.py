@@ -34,9 +34,13 @@ def wait_until(condition, timeout=10, what="condition"):
         time.sleep(0.01)
 
 
-def listening(port, host="127.0.0.1"):
-    try:
-        with socket.create_connection((host, port), timeout=1):
-            return True
-    except OSError:
-        return False
+def listening(port):
+    """Whether somebody does, without disturbing them: a connection would be a session in their log."""
+    wanted = f":{port:04X}"
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with open(table, encoding="ascii") as file:
+            for line in file:
+                fields = line.split()
+                if fields[3] == "0A" and fields[1].endswith(wanted):
+                    return True
+    return False

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 from .client import Client
 from .net import free_port, listening, wait_until
@@ -20,6 +21,12 @@ def binary():
             return os.path.abspath(path)
     raise FileNotFoundError("no waxseal to test: build it (cmake --preset release && cmake --build --preset release) "
                             "or name one in WAXSEAL_BINARY")
+
+
+def sanitized():
+    """Whether the program under test was built with a sanitizer: its memory says nothing then."""
+    with open(binary(), "rb") as file:
+        return b"__asan_init" in file.read()
 
 
 def environment(**extra):
@@ -149,17 +156,28 @@ class Waxseal:
         self.process.signal(number)
 
     def stop(self, timeout=20):
-        """SIGTERM; the exit code. Fails when a sanitizer had something to say, once."""
+        """SIGTERM; the exit code."""
         code = self.process.stop(timeout)
         self.check()
         return code
 
+    def discard(self):
+        """At the end of a test, whatever is still under way: two signals end it at once."""
+        if self.process.running:
+            self.signal(signal.SIGTERM)
+            time.sleep(0.02)
+            if self.process.running:
+                self.signal(signal.SIGTERM)
+        self.process.stop(40)
+        self.check()
+
     def check(self):
+        """Fails when a sanitizer had something to say or the program crashed; says it once."""
         if not self._checked:
             self._checked = True
             report = sanitizer_report(self.process.output())
             assert not report, report
-            assert self.process.exit_code in (None, 0), f"waxseal ended with {self.process.exit_code}"
+            assert (self.process.exit_code or 0) >= 0, f"waxseal ended by signal {-self.process.exit_code}"
 
     # What it uses
 

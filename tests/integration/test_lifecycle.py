@@ -1,0 +1,300 @@
+"""Signals, reload, and what is left behind."""
+
+import signal
+import time
+
+import pytest
+
+from support.client import Client
+from support.messages import message
+from support.net import free_port, listening, wait_until
+from support.upstream import stall
+
+
+def refused(port):
+    return not listening(port)
+
+
+# Stopping
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_drain(waxseal, scripted, number):
+    """Idle devices hear 421; who is in a transaction finishes it; nobody new gets in; exit code 0."""
+    upstream = scripted()
+    proxy = waxseal(upstream)
+    idle, fresh, busy = proxy.client(), proxy.client(), proxy.client()
+    idle.ehlo()
+    busy.ehlo()
+    busy.open_data()
+    busy.send(b"Subject: busy\r\n\r\nfirst half\r\n")
+    proxy.signal(number)
+    assert idle.reply().status == "421 4.3.2" and idle.closed()
+    assert fresh.reply().status == "421 4.3.2" and fresh.closed()
+    wait_until(lambda: refused(proxy.port))
+    assert proxy.process.running
+    assert busy.finish(b"second half\r\n").status == "250 2.0.0"
+    assert busy.until_closed().startswith(b"421 4.3.2")
+    assert proxy.process.wait(10) == 0
+    assert [sent.content for sent in upstream.messages] == [b"Subject: busy\r\n\r\nfirst half\r\nsecond half\r\n"]
+    assert len(proxy.events("session_end")) == 3
+    proxy.check()
+
+
+def test_drain_in_the_envelope(waxseal, scripted):
+    """A transaction under way is one even before its body."""
+    upstream = scripted()
+    proxy = waxseal(upstream)
+    with proxy.client() as client:
+        client.ehlo()
+        assert client.command("MAIL FROM:<a@example.test>").code == 250
+        proxy.signal(signal.SIGTERM)
+        wait_until(lambda: refused(proxy.port))
+        assert client.command("RCPT TO:<b@example.test>").code == 250
+        assert client.command("DATA").code == 354
+        assert client.finish(message("drain")).code == 250
+    assert proxy.process.wait(10) == 0
+    assert len(upstream.messages) == 1
+
+
+def test_drain_is_limited(waxseal, scripted):
+    upstream = scripted()
+    proxy = waxseal(upstream, timeouts={"drain": "1s"})
+    with proxy.client() as client:
+        client.ehlo()
+        client.open_data()
+        client.send(b"never ended\r\n")
+        started = time.monotonic()
+        proxy.signal(signal.SIGTERM)
+        assert proxy.process.wait(10) == 0
+        assert 0.5 < time.monotonic() - started < 5
+    upstream.wait_ended()
+    assert upstream.messages == []
+    assert all(b"\r\n.\r\n" not in peer.wire.inside for peer in upstream.peers)
+
+
+def test_second_signal_ends_at_once(waxseal, scripted):
+    proxy = waxseal(scripted(), timeouts={"drain": "1m"})
+    with proxy.client() as client:
+        client.ehlo()
+        client.open_data()
+        proxy.signal(signal.SIGTERM)
+        wait_until(lambda: refused(proxy.port))
+        assert proxy.process.running
+        proxy.signal(signal.SIGTERM)
+        proxy.process.wait(3)
+    proxy.check()
+
+
+def test_restart_on_the_same_port_at_once(waxseal, scripted):
+    upstream = scripted()
+    first = waxseal(upstream)
+    with first.client() as client:
+        client.ehlo()
+        first.stop()
+    configuration = dict(first.configuration, listen=[{"address": f"127.0.0.1:{first.port}"}])
+    second = waxseal(upstream, listen=configuration["listen"][0])
+    with Client(first.port) as client:
+        client.ehlo()
+    second.stop()
+
+
+# Reload
+
+
+def test_reload(waxseal, scripted):
+    """New sessions use the new configuration, running ones keep the old."""
+    old, new = scripted(), scripted("starttls")
+    proxy = waxseal(old, server={"hostname": "old.example.test"})
+    other = waxseal(new)  # only for its [[upstream]]
+    with proxy.client() as client:
+        client.ehlo()
+        client.open_data()
+        proxy.reload(dict(other.configuration, server={"hostname": "new.example.test"}))
+        proxy.wait_event("reloaded")
+        with proxy.client() as fresh:
+            assert fresh.greeting.text.startswith("new.example.test ")
+            fresh.ehlo()
+            assert fresh.transaction(message("new")).code == 250
+        assert client.finish(message("old")).code == 250
+        assert client.ehlo().lines[0].startswith("old.example.test")
+        assert client.transaction(message("old")).code == 250
+    assert len(old.messages) == 2 and len(new.messages) == 1
+
+
+@pytest.mark.parametrize("damage", [
+    lambda text: text + "\n[limits]\nmax_sesions = 3\n",
+    lambda text: text + "\n[[[",
+    lambda text: text.replace("implicit", "perhaps"),
+    lambda text: text.replace("password-", "no-such-file-"),
+    lambda text: "",
+], ids=["unknown key", "no TOML", "bad value", "missing file", "empty"])
+def test_bad_reload_changes_nothing(waxseal, scripted, damage):
+    upstream = scripted()
+    proxy = waxseal(upstream)
+    with open(proxy.file, encoding="utf-8") as file:
+        good = file.read()
+    with open(proxy.file, "w", encoding="utf-8") as file:
+        file.write(damage(good))
+    proxy.reload()
+    wait_until(lambda: [entry for entry in proxy.log if entry.get("level") == "error"], what="an error in the log")
+    assert not proxy.events("reloaded")
+    with proxy.client() as client:
+        client.ehlo()
+        assert client.transaction(message("still")).code == 250
+    with open(proxy.file, "w", encoding="utf-8") as file:
+        file.write(good)
+    proxy.reload()
+    proxy.wait_event("reloaded")
+    with proxy.client() as client:
+        client.ehlo()
+        assert client.transaction(message("again")).code == 250
+
+
+def test_reload_says_where_the_mistake_is(waxseal, scripted):
+    proxy = waxseal(scripted())
+    with open(proxy.file, "a", encoding="utf-8") as file:
+        file.write("[log]\nlevl = \"info\"\n")
+    with open(proxy.file, encoding="utf-8") as file:
+        line = len(file.read().splitlines())
+    proxy.reload()
+    proxy.wait_text(f"waxseal.toml:{line}:1: ")
+    assert "did you mean level?" in proxy.log_text()
+
+
+def test_reload_reads_secrets_and_authorities_again(waxseal, scripted):
+    upstream = scripted()
+    proxy = waxseal(upstream)
+    table = proxy.configuration["upstream"][0]
+    with open(table["password_file"], "w", encoding="utf-8") as file:
+        file.write("another")
+    with proxy.client() as client:
+        client.ehlo()
+        assert client.transaction(message("old secret")).code == 250
+    proxy.reload()
+    proxy.wait_event("reloaded")
+    with proxy.client() as client:
+        client.ehlo()
+        assert client.transaction(message("new secret")).status == "451 4.7.0"
+
+
+def test_garbage_for_authorities_keeps_the_old_ones(waxseal, scripted, directory):
+    upstream = scripted()
+    own = f"{directory}/ca.pem"
+    with open(upstream.ca_file, encoding="ascii") as source, open(own, "w", encoding="ascii") as copy:
+        copy.write(source.read())
+    proxy = waxseal(upstream, {"ca_file": own})
+    with open(own, "w", encoding="ascii") as file:
+        file.write("-----BEGIN CERTIFICATE-----\ngarbage\n-----END CERTIFICATE-----\n")
+    proxy.reload()
+    wait_until(lambda: [entry for entry in proxy.log if entry.get("level") == "error"], what="an error in the log")
+    with proxy.client() as client:
+        client.ehlo()
+        assert client.transaction(message("kept")).code == 250
+
+
+def test_reload_opens_and_closes_listeners(waxseal, scripted):
+    proxy = waxseal(scripted())
+    second = free_port()
+    both = [*proxy.configuration["listen"], {"address": f"127.0.0.1:{second}"}]
+    proxy.reload(dict(proxy.configuration, listen=both))
+    wait_until(lambda: listening(second))
+    with Client(second) as kept:
+        kept.ehlo()
+        proxy.reload(proxy.configuration)
+        wait_until(lambda: refused(second))
+        assert kept.command("NOOP").code == 250
+    with proxy.client() as client:
+        client.ehlo()
+
+
+def test_reload_storm(waxseal, scripted):
+    upstream = scripted()
+    proxy = waxseal(upstream)
+    before = None
+    for number in range(60):
+        proxy.reload()
+        if number % 6 == 0:
+            with proxy.client() as client:
+                client.ehlo()
+                assert client.transaction(message("storm")).code == 250
+        if number == 20:
+            time.sleep(0.5)
+            before = proxy.descriptors()
+    wait_until(lambda: proxy.descriptors() <= before, what="descriptors to be closed")
+    assert len(upstream.messages) == 10
+
+
+# What is left behind
+
+
+def test_no_descriptor_or_memory_leaks(waxseal, scripted):
+    """500 sessions that end in every way."""
+    upstream = scripted()
+    proxy = waxseal(upstream, log_level="info")
+    endings = [b"QUIT\r\n", b"MAIL FROM:<a@example.test>\r\n", b"GET / HTTP/1.1\r\n", b"NOOP\n", b""]
+
+    def sessions(count):
+        for number in range(count):
+            with proxy.client() as client:
+                client.ehlo()
+                if number % 5 == 0:
+                    assert client.transaction(message("leak")).code == 250
+                client.send(endings[number % len(endings)])
+                if number % 7 == 0:
+                    client.reset()
+        wait_until(lambda: len(proxy.events("session_end")) >= sessions.total + count)
+        sessions.total += count
+
+    sessions.total = 0
+    sessions(50)
+    upstream.wait_ended()
+    wait_until(lambda: proxy.descriptors() < 30)
+    descriptors, memory = proxy.descriptors(), proxy.memory()
+    sessions(450)
+    upstream.wait_ended()
+    wait_until(lambda: proxy.descriptors() <= descriptors, what=f"at most {descriptors} descriptors")
+    assert proxy.memory() - memory < 4096
+
+
+def processor_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def test_out_of_descriptors(waxseal, scripted):
+    """It neither ends nor spins, and recovers."""
+    upstream = scripted()
+    proxy = waxseal(upstream, prefix=["prlimit", "--nofile=64:64"], log_level="info")
+    clients = []
+    for _ in range(120):
+        clients.append(Client(proxy.port, greeting=False))
+    time.sleep(0.5)
+    before = processor_seconds(proxy.pid)
+    time.sleep(2)
+    assert processor_seconds(proxy.pid) - before < 0.5
+    assert proxy.process.running
+    for client in clients:
+        client.close()
+
+    def works():
+        try:
+            with proxy.client(timeout=2) as client:
+                client.ehlo()
+                return client.transaction(message("recovered")).code == 250
+        except (AssertionError, OSError):
+            return False
+
+    wait_until(works, 20, "the proxy to work again")
+    assert len(upstream.messages) >= 1
+
+
+def test_stalled_upstream_does_not_keep_it_from_ending(waxseal, scripted):
+    proxy = waxseal(scripted(script={"mail": stall}), timeouts={"drain": "1s"})
+    with proxy.client() as client:
+        client.ehlo()
+        client.send(b"MAIL FROM:<a@example.test>\r\n")
+        time.sleep(0.2)
+        proxy.signal(signal.SIGTERM)
+        assert proxy.process.wait(10) == 0
