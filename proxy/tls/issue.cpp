@@ -126,9 +126,9 @@ class AlternativeNames {
         node.node.type = type;
         node.node.san.unstructured_name.p = reinterpret_cast<unsigned char*>(held.data());
         node.node.san.unstructured_name.len = held.size();
-        mbedtls_x509_san_list* previous = nodes_.empty() ? nullptr : &nodes_.back();
-        nodes_.push_back(node);
-        if (previous != nullptr) previous->next = &nodes_.back();
+        // mbedTLS writes backwards, so the last of its list comes first in the certificate.
+        node.next = nodes_.empty() ? nullptr : &nodes_.front();
+        nodes_.push_front(node);
     }
 
     std::list<std::string> octets_;
