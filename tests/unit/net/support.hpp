@@ -27,21 +27,22 @@ inline bool run_until(Loop& loop, const std::function<bool()>& predicate) {
     bool expired = false;
     const auto guard = loop.alarm([&] { expired = true; });
     guard->arm(Duration(30'000));
-    while (!predicate() && !expired) uv_run(loop.handle(), UV_RUN_ONCE);
-    return predicate();
+    // What a raw socket sees does not wake the loop.
+    std::unique_ptr<Alarm> tick;
+    tick = loop.alarm([&] { tick->arm(Duration(5)); });
+    tick->arm(Duration(5));
+    // Asked once a round: a predicate may do something.
+    bool held = predicate();
+    while (!held && !expired) {
+        uv_run(loop.handle(), UV_RUN_ONCE);
+        held = predicate();
+    }
+    return held;
 }
 
 // A few rounds of the loop, for "and nothing else happens".
 inline void settle(Loop& loop) {
     for (int round = 0; round < 10; ++round) uv_run(loop.handle(), UV_RUN_NOWAIT);
-}
-
-// Runs the loop for this long: only for things that must not happen meanwhile.
-inline void run_for(Loop& loop, Duration time) {
-    bool over = false;
-    const auto alarm = loop.alarm([&] { over = true; });
-    alarm->arm(time);
-    run_until(loop, [&] { return over; });
 }
 
 inline std::size_t open_files() {
