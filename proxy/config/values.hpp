@@ -41,5 +41,4 @@ struct UpstreamUrl {
 // Wider than any private network there is: practically an invitation to everyone.
 [[nodiscard]] bool everyone(const Network& network);
 
-
 }  // namespace waxseal::config

@@ -1,0 +1,138 @@
+#include "app/service.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include "base/log.hpp"
+
+namespace waxseal::app {
+
+namespace {
+// Between the last session's end and ours: what it wrote last is with the kernel by then.
+constexpr Duration last_words = std::chrono::milliseconds(50);
+}  // namespace
+
+Service::Service() : proxy_(loop_) {
+    (void)std::signal(SIGPIPE, SIG_IGN);
+    drain_alarm_ = loop_.alarm([this] {
+        log::warn("drain_cut_short", {{"sessions", proxy_.sessions()}});
+        proxy_.stop_all();
+    });
+    end_alarm_ = loop_.alarm([this] { loop_.stop(); });
+    loop_.on_signal(SIGTERM, [this] { terminate(); });
+    loop_.on_signal(SIGINT, [this] { terminate(); });
+    loop_.on_signal(SIGHUP, [this] { reload(); });
+}
+
+Service::~Service() = default;
+
+std::expected<void, Error> Service::start(std::shared_ptr<const Snapshot> snapshot) {
+    auto adopted = adopt(std::move(snapshot));
+    if (!adopted) return adopted;
+    for (std::size_t i = 0; i < listening_.size(); ++i) {
+        log::info(
+            "listening",
+            {{"address", listening_[i].listener->address().text()},
+             {"upstream", snapshot_->listeners[i].settings.session->providers.front()->name}});
+    }
+    return {};
+}
+
+void Service::on_reload(Source reload) { reload_ = std::move(reload); }
+
+void Service::run() { loop_.run(); }
+
+std::vector<net::Address> Service::addresses() const {
+    std::vector<net::Address> addresses;
+    for (const Listening& listening : listening_)
+        addresses.push_back(listening.listener->address());
+    return addresses;
+}
+
+std::expected<Service::Listening, Error> Service::open(const Snapshot::Listener& wanted) {
+    auto settings = std::make_shared<relay::ListenerSettings>(wanted.settings);
+    const auto address = net::Address::parse(wanted.address.host, wanted.address.port);
+    if (!address)
+        return std::unexpected(
+            Error{"cannot listen on " + config::to_string(wanted.address) + ": not an IP address"});
+    auto listener = net::Listener::open(
+        loop_, {.address = *address},
+        [this, settings](std::unique_ptr<net::TcpChannel> channel, const net::Address& peer) {
+            proxy_.accept(std::move(channel), peer.ip, *settings);
+        });
+    if (!listener) return std::unexpected(listener.error());
+    return Listening{wanted.address, *std::move(listener), std::move(settings)};
+}
+
+// All or nothing: listeners that stay get new settings only when every new one could be opened.
+std::expected<void, Error> Service::adopt(std::shared_ptr<const Snapshot> snapshot) {
+    std::vector<Listening> next;
+    for (const Snapshot::Listener& wanted : snapshot->listeners) {
+        const auto kept = std::find_if(
+            listening_.begin(), listening_.end(),
+            [&](const Listening& have) { return have.listener && have.address == wanted.address; });
+        if (kept != listening_.end()) {
+            next.push_back({wanted.address, nullptr, kept->settings});
+            continue;
+        }
+        auto opened = open(wanted);
+        if (!opened) return std::unexpected(opened.error());
+        next.push_back(*std::move(opened));
+    }
+    for (std::size_t i = 0; i < next.size(); ++i) {
+        if (next[i].listener) continue;
+        const auto kept =
+            std::find_if(listening_.begin(), listening_.end(), [&](const Listening& have) {
+                return have.listener && have.address == next[i].address;
+            });
+        next[i].listener = std::move(kept->listener);
+        *next[i].settings = snapshot->listeners[i].settings;
+    }
+    listening_ = std::move(next);
+    snapshot_ = std::move(snapshot);
+    probe();
+    return {};
+}
+
+void Service::probe() {
+    probes_.clear();
+    for (const auto& provider : snapshot_->providers) {
+        probes_.push_back(std::make_unique<upstream::Probe>(loop_, provider, nullptr));
+    }
+}
+
+void Service::terminate() {
+    if (phase_ != Phase::running) {
+        log::warn("ended_at_once", {{"sessions", proxy_.sessions()}});
+        return loop_.stop();
+    }
+    phase_ = Phase::draining;
+    log::info("draining", {{"sessions", proxy_.sessions()}});
+    listening_.clear();
+    probes_.clear();
+    drain_alarm_->arm(snapshot_->config.timeouts.drain);
+    proxy_.drain([this] { end(); });
+}
+
+void Service::end() {
+    if (phase_ == Phase::ending) return;
+    phase_ = Phase::ending;
+    drain_alarm_->disarm();
+    log::info("stopped");
+    end_alarm_->arm(last_words);
+}
+
+void Service::reload() {
+    if (phase_ != Phase::running || !reload_) return;
+    auto snapshot = reload_();
+    if (!snapshot) return;
+    if (auto adopted = adopt(std::move(snapshot)); !adopted) {
+        log::error("reload_failed",
+                   {{"reason", adopted.error().text}, {"effect", "the old configuration stays"}});
+        return;
+    }
+    log::info("reloaded", {{"file", snapshot_->config.file}});
+}
+
+}  // namespace waxseal::app

@@ -1,0 +1,72 @@
+// waxseal while it runs: one loop, its listeners and sessions, signals, reload and drain.
+//
+// Flow: construct; start() with a snapshot; run() until the end; its value is the exit code.
+// Signals: SIGTERM and SIGINT drain, a second one ends at once, SIGHUP calls the reload function.
+// Single-threaded.
+#pragma once
+
+#include <expected>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "app/snapshot.hpp"
+#include "base/error.hpp"
+#include "net/listener.hpp"
+#include "net/loop.hpp"
+#include "net/resolver.hpp"
+#include "relay/proxy.hpp"
+#include "upstream/probe.hpp"
+
+namespace waxseal::app {
+
+class Service {
+  public:
+    using Source = std::function<std::shared_ptr<const Snapshot>()>;
+
+    Service();
+    ~Service();
+    Service(const Service&) = delete;
+    Service& operator=(const Service&) = delete;
+
+    [[nodiscard]] net::Loop& loop() noexcept { return loop_; }
+    [[nodiscard]] net::Resolver& resolver() noexcept { return resolver_; }
+
+    // Opens all listeners, or none and says why.
+    [[nodiscard]] std::expected<void, Error> start(std::shared_ptr<const Snapshot> snapshot);
+    // `reload` makes the next snapshot, or nothing when the new configuration is bad (it has then
+    // logged why).
+    void on_reload(Source reload);
+    // Returns when the drain is complete or was cut short.
+    void run();
+    // The addresses really bound, in the order of the configuration.
+    [[nodiscard]] std::vector<net::Address> addresses() const;
+
+  private:
+    struct Listening {
+        config::Endpoint address;
+        std::unique_ptr<net::Listener> listener;
+        std::shared_ptr<relay::ListenerSettings> settings;  // replaced in place by a reload
+    };
+    enum class Phase { running, draining, ending };
+
+    [[nodiscard]] std::expected<Listening, Error> open(const Snapshot::Listener& wanted);
+    [[nodiscard]] std::expected<void, Error> adopt(std::shared_ptr<const Snapshot> snapshot);
+    void probe();
+    void terminate();
+    void end();
+    void reload();
+
+    net::Loop loop_;
+    net::Resolver resolver_;
+    relay::Proxy proxy_;
+    std::shared_ptr<const Snapshot> snapshot_;
+    std::vector<Listening> listening_;
+    std::vector<std::unique_ptr<upstream::Probe>> probes_;
+    std::unique_ptr<Alarm> drain_alarm_;
+    std::unique_ptr<Alarm> end_alarm_;
+    Source reload_;
+    Phase phase_ = Phase::running;
+};
+
+}  // namespace waxseal::app

@@ -1,0 +1,179 @@
+#include "app/snapshot.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <utility>
+
+#include "net/dialer.hpp"
+#include "net/listener.hpp"
+#include "tls/crypto.hpp"
+#include "tls/engine.hpp"
+
+namespace waxseal::app {
+
+namespace {
+
+using Contexts = std::map<std::string, std::shared_ptr<const tls::ClientContext>>;
+
+smtp::SaslChoice choice(config::Auth auth) {
+    switch (auth) {
+        case config::Auth::automatic:
+            return smtp::SaslChoice::automatic;
+        case config::Auth::none:
+            return smtp::SaslChoice::none;
+        case config::Auth::plain:
+            return smtp::SaslChoice::plain;
+        case config::Auth::login:
+            return smtp::SaslChoice::login;
+        case config::Auth::cram_md5:
+            return smtp::SaslChoice::cram_md5;
+    }
+    return smtp::SaslChoice::automatic;
+}
+
+smtp::Security security(config::UpstreamTls tls) {
+    switch (tls) {
+        case config::UpstreamTls::implicit:
+            return smtp::Security::implicit;
+        case config::UpstreamTls::starttls:
+            return smtp::Security::starttls;
+        case config::UpstreamTls::none:
+            return smtp::Security::cleartext;
+    }
+    return smtp::Security::implicit;
+}
+
+// One line end at the end is the editor's, not the password's.
+std::expected<Secret, Error> read_password(const std::string& file) {
+    errno = 0;
+    std::ifstream stream(file, std::ios::binary);
+    if (!stream)
+        return std::unexpected(Error{file + ": cannot read the password: " + std::strerror(errno)});
+    std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+    if (text.ends_with('\n')) text.pop_back();
+    if (text.ends_with('\r')) text.pop_back();
+    if (text.empty()) return std::unexpected(Error{file + ": the password file is empty"});
+    if (text.find('\0') != std::string::npos) {
+        wipe(text);
+        return std::unexpected(Error{file + ": the password holds a NUL octet"});
+    }
+    return Secret::adopt(std::move(text));
+}
+
+// Upstreams with the same CA share one trust store: parsing the system's is the most expensive
+// thing at start.
+std::expected<std::shared_ptr<const tls::ClientContext>, Error> trust(
+    const config::Upstream& upstream, const Overrides& overrides, Contexts& contexts) {
+    tls::ClientOptions options;
+    options.ca_file = upstream.ca_file;
+    if (const auto pem = overrides.ca_pem.find(upstream.name); pem != overrides.ca_pem.end())
+        options.ca_pem = pem->second;
+    const std::string key = options.ca_file + '\0' + options.ca_pem;
+    if (const auto known = contexts.find(key); known != contexts.end()) return known->second;
+    auto context = tls::client_context(options);
+    if (context) contexts.emplace(key, *context);
+    return context;
+}
+
+struct Builder {
+    net::Loop& loop;
+    net::Resolver& resolver;
+    const config::Config& config;
+    const Overrides& overrides;
+    Contexts contexts{};
+    std::vector<Error> errors{};
+
+    std::shared_ptr<upstream::Provider> provider(const config::Upstream& upstream);
+    relay::ListenerSettings listener(
+        const config::Listen& listen,
+        const std::vector<std::shared_ptr<upstream::Provider>>& providers) const;
+};
+
+std::shared_ptr<upstream::Provider> Builder::provider(const config::Upstream& upstream) {
+    net::DialerOptions dial;
+    dial.host = upstream.address.host;
+    dial.port = upstream.address.port;
+    dial.connect_timeout = config.timeouts.connect;
+    dial.lookup_timeout = config.timeouts.connect;
+    dial.tls_start = upstream.tls == config::UpstreamTls::implicit ? net::TlsStart::implicit
+                                                                   : net::TlsStart::by_user;
+    if (upstream.tls != config::UpstreamTls::none) {
+        auto context = trust(upstream, overrides, contexts);
+        if (context) {
+            dial.tls = net::ClientTls{*context, upstream.server_name};
+        } else {
+            errors.push_back(context.error());
+        }
+    }
+    smtp::ClientSettings client;
+    client.hostname = config.hostname;
+    client.security = security(upstream.tls);
+    client.auth = choice(upstream.auth);
+    client.hmac_md5 = tls::hmac_md5;
+    if (!upstream.username.empty()) {
+        auto password = read_password(upstream.password_file);
+        if (password) {
+            client.credentials = smtp::Credentials{upstream.username, *std::move(password)};
+        } else {
+            errors.push_back(password.error());
+        }
+    }
+    const config::Timeouts& t = config.timeouts;
+    return std::make_shared<upstream::Provider>(upstream::Provider{
+        .name = upstream.name,
+        .dialer = std::make_unique<net::TcpDialer>(loop, resolver, std::move(dial)),
+        .client = std::move(client),
+        .timeouts = {t.tls_handshake, t.upstream_reply, t.data_reply, t.queue},
+        .slots = upstream::Slots(loop, upstream.max_connections),
+        .idle_timeout = upstream.idle_timeout,
+        .last_offer = std::nullopt,
+    });
+}
+
+relay::ListenerSettings Builder::listener(
+    const config::Listen& listen,
+    const std::vector<std::shared_ptr<upstream::Provider>>& providers) const {
+    auto session = std::make_shared<relay::SessionSettings>();
+    session->listener = config::to_string(listen.address);
+    session->server.hostname = config.hostname;
+    session->server.line_endings = listen.line_endings == config::LineEndings::reject
+                                       ? smtp::LineEndings::reject
+                                       : smtp::LineEndings::repair;
+    session->server.max_message_size = config.limits.max_message_size;
+    session->server.max_recipients = config.limits.max_recipients;
+    session->server.max_errors = config.limits.max_errors;
+    session->downstream_idle = config.timeouts.downstream_idle;
+    for (const std::string& name : listen.upstream) {
+        const auto found =
+            std::find_if(providers.begin(), providers.end(),
+                         [&](const auto& provider) { return provider->name == name; });
+        if (found != providers.end()) session->providers.push_back(*found);
+    }
+    const std::uint64_t room = net::max_sessions_for_rlimit();
+    return {std::move(session),
+            listen.allow,
+            {std::min(config.limits.max_sessions, room), config.limits.max_sessions_per_client}};
+}
+
+}  // namespace
+
+std::expected<std::shared_ptr<const Snapshot>, std::vector<Error>> build(
+    net::Loop& loop, net::Resolver& resolver, const config::Config& config,
+    const Overrides& overrides) {
+    Builder builder{loop, resolver, config, overrides};
+    auto snapshot = std::make_shared<Snapshot>();
+    snapshot->config = config;
+    for (const config::Upstream& upstream : config.upstream)
+        snapshot->providers.push_back(builder.provider(upstream));
+    if (!builder.errors.empty()) return std::unexpected(std::move(builder.errors));
+    for (const config::Listen& listen : config.listen) {
+        snapshot->listeners.push_back(
+            {listen.address, builder.listener(listen, snapshot->providers)});
+    }
+    return snapshot;
+}
+
+}  // namespace waxseal::app
