@@ -15,12 +15,15 @@ Connection::Connection(Reactor& reactor, std::shared_ptr<Provider> provider,
       client_(provider_->client),
       deadline_(reactor, [this] { expired(); }),
       started_(reactor.now()) {
-    channel_->set_notify([this] {
-        if (notify_) notify_();
-    });
+    channel_->set_notify([this] { wake(); });
 }
 
 Connection::~Connection() = default;
+
+// A copy is called: what runs may well replace the function.
+void Connection::wake() {
+    if (const auto notify = notify_) notify();
+}
 
 void Connection::set_notify(std::function<void()> notify) { notify_ = std::move(notify); }
 
@@ -142,7 +145,7 @@ void Connection::expired() {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration(late)).count();
     failure_ = Failure{FailureKind::timeout,
                        "timed out after " + std::to_string(seconds) + " s waiting for " + what};
-    if (notify_) notify_();
+    wake();
 }
 
 }  // namespace waxseal::upstream

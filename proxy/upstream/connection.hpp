@@ -54,6 +54,7 @@ class Connection {
     [[nodiscard]] Timings& timings() noexcept { return timings_; }
 
   private:
+    void wake();
     void note_tls();
     [[nodiscard]] bool take_input();
     [[nodiscard]] std::optional<smtp::ClientEvent> note_end();
