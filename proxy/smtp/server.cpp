@@ -41,13 +41,17 @@ Server::Handled Server::take_command() {
         input_.consume(more->discard);
         return no_input();
     }
-    if (const auto* line = std::get_if<LineReader::Line>(&result)) {
+    const auto* const line = std::get_if<LineReader::Line>(&result);
+    const auto* const long_line = std::get_if<LineReader::TooLong>(&result);
+    if ((line != nullptr || long_line != nullptr) && errors_ >= settings_.max_errors)
+        return finish(make_reply(421, {4, 7, 0}, "Too many errors; closing"), "too many errors");
+    if (line != nullptr) {
         // A copy: the queue may let its memory go while the command is still being read.
         scratch_.assign(line->text);
         input_.consume(line->length);
         return execute(scratch_);
     }
-    if (const auto* long_line = std::get_if<LineReader::TooLong>(&result)) {
+    if (long_line != nullptr) {
         input_.consume(long_line->length);
         answer(make_reply(500, {5, 5, 2}, "Line too long"));
         return std::nullopt;
@@ -62,9 +66,6 @@ Server::Handled Server::take_command() {
 }
 
 Server::Handled Server::execute(std::string_view line) {
-    if (errors_ >= settings_.max_errors) {
-        return finish(make_reply(421, {4, 7, 0}, "Too many errors; closing"), "too many errors");
-    }
     const Command command = parse_command(line);
     const ServerTable::Row& row = ServerTable::row(command.verb);
     if (row.batch == ServerTable::Batch::sync && !input_.empty()) {
@@ -157,6 +158,7 @@ void Server::greet() {
 }
 
 void Server::hello(const Capabilities& offer) {
+    if (phase_ == Phase::finished) return;
     assert(owed_ == Owed::hello || owed_ == Owed::helo);
     if (std::exchange(owed_, Owed::nothing) == Owed::hello) {
         say(write_ehlo(settings_.hostname, offer));

@@ -128,8 +128,9 @@ class Server {
     // The upstream is lost while no answer is owed: the transaction cannot succeed; `reply` goes to
     // what comes next.
     void doom(const Reply& reply);
-    // Says farewell (421 …) if that is possible now, and finishes. In a body, or with an answer
-    // owed, nothing can be said.
+    // Says farewell (421 …) and finishes. With an answer owed it is that answer, and in a body the
+    // downstream finds it at its end: nothing was accepted in either case. Late answers are
+    // ignored.
     void shut_down(const Reply& farewell);
 
     [[nodiscard]] std::string_view output() const noexcept { return output_.front(); }

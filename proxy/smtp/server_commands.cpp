@@ -51,7 +51,7 @@ Server::Handled Server::on_hello(const Command& command) {
 }
 
 Server::Handled Server::on_mail(const Command& command) {
-    const auto text = after_keyword(command.argument, "FROM");
+    const auto text = after_keyword(command.argument, "FROM:");
     if (!text) {
         answer(make_reply(501, {5, 5, 4}, "Syntax: MAIL FROM:<address>"));
         return std::nullopt;
@@ -87,7 +87,7 @@ Server::Handled Server::on_rcpt(const Command& command) {
         answer(*transaction_->doom);
         return std::nullopt;
     }
-    const auto text = after_keyword(command.argument, "TO");
+    const auto text = after_keyword(command.argument, "TO:");
     if (!text) {
         answer(make_reply(501, {5, 5, 4}, "Syntax: RCPT TO:<address>"));
         return std::nullopt;
