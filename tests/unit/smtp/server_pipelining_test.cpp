@@ -1,0 +1,223 @@
+// The server machine: pipelining (RFC 2920), synchronisation at DATA, transactions that cannot
+// succeed any more, input before the greeting and after the end, and slow readers.
+#include <doctest/doctest.h>
+
+#include "base/limits.hpp"
+#include "unit/smtp/server_peer.hpp"
+
+using namespace waxseal;
+using namespace waxseal::smtp;
+using namespace waxseal::testing;
+using namespace std::literals;
+
+namespace {
+
+const std::string accepted = "250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n";
+const std::string unsynchronised =
+    "554 5.5.0 Protocol synchronization error: wait for the reply to DATA; closing\r\n";
+const std::string envelope = "EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\n";
+const Reply later = make_reply(451, {4, 4, 1}, "Later");
+
+}  // namespace
+
+TEST_CASE("server: a batch is answered in order, one reply each") {
+    ServerScenario scenario{
+        {"EHLO x\r\nNOOP\r\nMAIL FROM:<a@b.c>\r\nNOOP\r\nRCPT TO:<1@e.f>\r\n"
+         "BLAH\r\nRCPT TO:<2@e.f>\r\nVRFY x\r\nRCPT TO:<3@e.f>\r\nDATA\r\n",
+         "x\r\n.\r\nMAIL FROM:<a@b.c>\r\nNOOP\r\nQUIT\r\n"}};
+    scenario.answers.rcpt = {make_reply(550, {5, 1, 1}, "1"), make_reply(250, {2, 1, 5}, "2"),
+                             make_reply(450, {4, 2, 1}, "3")};
+    expect_all(scenario,
+               "ehlo x\nmail <a@b.c>\nrcpt <1@e.f>\nrcpt <2@e.f>\nrcpt <3@e.f>\ndata\n"
+               "body x\r\n\nend acceptable octets=3\nmail <a@b.c>\nquit\n",
+               hello + ok + "250 2.1.0 Sender ok\r\n" + ok +
+                   "550 5.1.1 1\r\n500 5.5.2 Command not recognized\r\n250 2.1.5 2\r\n"
+                   "252 2.5.2 Cannot verify; send a message and see\r\n450 4.2.1 3\r\n" +
+                   go_on + "250 2.0.0 Queued\r\n250 2.1.0 Sender ok\r\n" + ok +
+                   "221 2.0.0 Bye\r\n");
+}
+
+TEST_CASE("server: replies that nobody reads make the commands wait") {
+    ServerScenario scenario{{}};
+    scenario.settings.max_errors = 1'000'000;
+    Server server(scenario.settings);
+    server.greet();
+    std::string batch;
+    for (int i = 0; i < 5000; ++i) batch += "HELP\r\n";
+    server.receive(batch);
+    std::size_t replies = 0;
+    for (;;) {
+        const ServerEvent told = server.next();
+        const bool more = std::holds_alternative<server_event::Paused>(told);
+        CHECK(more == (server.buffered() != 0));
+        CHECK(server.output().size() <= limits::pending_replies + limits::written_reply_line);
+        for (const char c : server.output()) replies += c == '\n' ? 1 : 0;
+        server.sent(server.output().size());
+        if (!more) break;
+    }
+    CHECK(replies == 5001);
+}
+
+TEST_CASE("server: octets behind DATA are neither content nor commands") {
+    for (const std::string_view behind :
+         {"Subject: x\r\n\r\n.\r\n"sv, ".\r\n"sv, "QUIT\r\n"sv, "x"sv, "\r"sv, "RSET\r\n"sv}) {
+        CAPTURE(behind);
+        ServerScenario scenario{{envelope + "DATA\r\n" + std::string(behind)}};
+        const ServerRun run = play(scenario);
+        CHECK(run.events.ends_with("violation data sent before the reply to DATA\n"));
+        CHECK(run.output == greeting + hello + accepted + unsynchronised);
+        CHECK(run.finished);
+    }
+}
+
+TEST_CASE("server: octets that arrive while DATA waits for its answer") {
+    for (const bool refused : {false, true}) {
+        CAPTURE(refused);
+        const ServerScenario scenario{{}};
+        Server server(scenario.settings);
+        server.greet();
+        server.receive("EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n");
+        (void)server.next();
+        server.hello({});
+        (void)server.next();
+        server.reply(make_reply(250, {2, 1, 0}, "Ok"));
+        (void)server.next();
+        server.reply(make_reply(250, {2, 1, 5}, "Ok"));
+        REQUIRE(std::holds_alternative<server_event::DataRequested>(server.next()));
+        server.receive("MAIL FROM:<evil@x>\r\n");
+        CHECK(std::holds_alternative<server_event::Paused>(server.next()));
+        server.reply(refused ? make_reply(554, {5, 7, 1}, "No") : make_reply(354, "Go"));
+        CHECK(server.output().ends_with(unsynchronised));
+        CHECK(server.output().find("354") == std::string_view::npos);
+        CHECK(std::holds_alternative<server_event::Violation>(server.next()));
+        CHECK(std::holds_alternative<server_event::NeedInput>(server.next()));
+        CHECK(server.finished());
+        CHECK(server.buffered() == 0);
+    }
+}
+
+TEST_CASE("server: DATA behind refused recipients only") {
+    ServerScenario scenario{{envelope + "DATA\r\n", "MAIL FROM:<a@b.c>\r\n"}};
+    scenario.answers.rcpt = {make_reply(550, {5, 1, 1}, "Unknown")};
+    // MAIL is still open, so a second one is out of order: the device has to say RSET.
+    expect_all(scenario, "ehlo x\nmail <a@b.c>\nrcpt <d@e.f>\n",
+               hello +
+                   "250 2.1.0 Sender ok\r\n550 5.1.1 Unknown\r\n"
+                   "554 5.5.1 No valid recipients\r\n503 5.5.1 Bad sequence of commands\r\n");
+}
+
+TEST_CASE("server: a 4yz to MAIL dooms what was pipelined behind it") {
+    ServerScenario scenario{{envelope + "RCPT TO:<d@e.f>\r\nDATA\r\n",
+                             "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n", "x\r\n.\r\n"}};
+    scenario.answers.mail = {later};
+    const std::string said = "451 4.4.1 Later\r\n";
+    expect_all(scenario,
+               "ehlo x\nmail <a@b.c>\nmail <a@b.c>\nrcpt <d@e.f>\ndata\nbody x\r\n\n"
+               "end acceptable octets=3\n",
+               hello + said + said + said + said + accepted + go_on + "250 2.0.0 Queued\r\n");
+}
+
+TEST_CASE("server: a doomed transaction is left by RSET, EHLO and MAIL without an event") {
+    for (const std::string_view way : {"RSET\r\n"sv, "EHLO y\r\n"sv}) {
+        CAPTURE(way);
+        ServerScenario scenario{{envelope, std::string(way), "RCPT TO:<d@e.f>\r\n"}};
+        scenario.answers.mail = {later};
+        const ServerRun run = play(scenario);
+        const bool ehlo = way.starts_with("EHLO");
+        CHECK(run.events == "ehlo x\nmail <a@b.c>\n"s + (ehlo ? "ehlo y\n" : ""));
+        CHECK(run.output == greeting + hello + "451 4.4.1 Later\r\n451 4.4.1 Later\r\n" +
+                                (ehlo ? hello : ok) + "503 5.5.1 Bad sequence of commands\r\n");
+    }
+}
+
+TEST_CASE("server: doomed from outside, in every phase") {
+    const std::vector<std::string> steps{"EHLO x\r\n", "MAIL FROM:<a@b.c>\r\n",
+                                         "RCPT TO:<d@e.f>\r\n", "DATA\r\n", "x\r\n"};
+    for (std::size_t stop = 0; stop <= steps.size(); ++stop) {
+        CAPTURE(stop);
+        const ServerScenario scenario{{}};
+        ServerPeer peer(scenario);
+        peer.run();
+        for (std::size_t i = 0; i < stop; ++i) peer.send(steps[i]);
+        const Server::Phase before = peer.server().phase();
+        peer.server().doom(later);
+        const bool in_transaction = stop == 2 || stop == 3;
+        CHECK(peer.server().phase() == (in_transaction ? Server::Phase::doomed : before));
+        if (!in_transaction) continue;
+        CHECK(peer.server().idle());
+        const std::string said = peer.result().output;
+        peer.send("RCPT TO:<d@e.f>\r\nNOOP\r\nDATA\r\n");
+        CHECK(peer.result().output == said + "451 4.4.1 Later\r\n" + ok + "451 4.4.1 Later\r\n");
+        peer.send("RSET\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n");
+        CHECK(peer.server().phase() == Server::Phase::body);
+    }
+}
+
+TEST_CASE("server: a 4yz to DATA dooms the transaction") {
+    ServerScenario scenario{{envelope + "DATA\r\n", "DATA\r\n", "MAIL FROM:<a@b.c>\r\n"}};
+    scenario.answers.data = {later};
+    expect_all(scenario, "ehlo x\nmail <a@b.c>\nrcpt <d@e.f>\ndata\nmail <a@b.c>\n",
+               hello + accepted + "451 4.4.1 Later\r\n451 4.4.1 Later\r\n250 2.1.0 Sender ok\r\n");
+}
+
+TEST_CASE("server: input before the greeting waits for it") {
+    const ServerScenario scenario{{}};
+    Server server(scenario.settings);
+    server.receive("EHLO early\r\n");
+    CHECK(std::holds_alternative<server_event::Paused>(server.next()));
+    CHECK(server.output().empty());
+    server.greet();
+    CHECK(server.output() == greeting);
+    CHECK(std::holds_alternative<server_event::Hello>(server.next()));
+}
+
+TEST_CASE("server: what follows QUIT is not read") {
+    const ServerScenario scenario{{"QUIT\r\nEHLO x\r\nMAIL FROM:<a@b.c>\r\n\0\n"s}};
+    expect_all(scenario, "quit\n", "221 2.0.0 Bye\r\n");
+}
+
+TEST_CASE("server: a half-closed device still gets its answers") {
+    const ServerScenario scenario{{}};
+    Server server(scenario.settings);
+    server.greet();
+    server.receive("EHLO x\r\nMAIL FROM:<a@b.c>\r\nNOOP\r\n");
+    server.end_of_input();
+    REQUIRE(std::holds_alternative<server_event::Hello>(server.next()));
+    server.hello({});
+    REQUIRE(std::holds_alternative<server_event::Mail>(server.next()));
+    CHECK(std::holds_alternative<server_event::Paused>(server.next()));
+    server.reply(make_reply(250, {2, 1, 0}, "Ok"));
+    CHECK(std::holds_alternative<server_event::Disconnected>(server.next()));
+    CHECK(server.output() == greeting + hello + "250 2.1.0 Ok\r\n" + ok);
+}
+
+TEST_CASE("server: shut down while an answer is owed") {
+    // Then the farewell is that answer, and the late answer is not said.
+    const Reply farewell = make_reply(421, {4, 3, 2}, "Bye");
+    for (std::size_t stop = 1; stop <= 5; ++stop) {
+        CAPTURE(stop);
+        const ServerScenario scenario{{}};
+        Server server(scenario.settings);
+        server.greet();
+        server.receive("EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n");
+        for (std::size_t step = 1;; ++step) {
+            if (step == 5) server.receive(".\r\n");
+            (void)server.next();
+            CHECK(server.owes());
+            if (step == stop) break;
+            if (step == 1) server.hello({});
+            if (step == 4) server.reply(make_reply(354, "Go"));
+            if (step == 2 || step == 3) server.reply(make_reply(250, {2, 0, 0}, "Ok"));
+        }
+        const std::string before(server.output());
+        server.shut_down(farewell);
+        if (stop == 1) server.hello({});
+        if (stop > 1) server.reply(make_reply(250, {2, 0, 0}, "Late"));
+        server.shut_down(farewell);
+        CHECK(server.output() == before + "421 4.3.2 Bye\r\n");
+        CHECK(server.finished());
+        server.receive("NOOP\r\n");
+        CHECK(server.buffered() == 0);
+        CHECK(std::holds_alternative<server_event::NeedInput>(server.next()));
+    }
+}
