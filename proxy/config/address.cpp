@@ -73,6 +73,35 @@ constexpr std::string_view userinfo_hint =
     "or username, and the "
     "password in a file with --password-file, WAXSEAL_PASSWORD_FILE or password_file";
 
+// What follows the scheme of a URL; `result` holds what the scheme stands for.
+Parsed<UpstreamUrl> parse_authority(std::string_view url, std::string_view rest,
+                                    UpstreamUrl result) {
+    if (rest.ends_with('/')) rest.remove_suffix(1);
+    if (rest.find_first_of("/?#") != std::string_view::npos) {
+        return std::unexpected(
+            quote(url) + " has something behind the host; write smtps://HOST or smtps://HOST:PORT");
+    }
+    if (bare_ipv6(rest)) {
+        return std::unexpected(quote(url) +
+                               " has IPv6 without brackets; write smtps://[2001:db8::25]");
+    }
+    const auto parts = split(rest);
+    if (!parts || parts->host.empty()) {
+        return std::unexpected(quote(url) + " has no host; write smtps://smtp.example.com");
+    }
+    const auto host = parse_upstream_host(*parts);
+    if (!host) return std::unexpected(host.error());
+    result.address.host = *host;
+    if (!parts->port) return result;
+    const auto port = parse_port(*parts->port);
+    if (!port || *port == 0) {
+        return std::unexpected(quote(*parts->port) +
+                               " is not a port; write a number from 1 to 65535");
+    }
+    result.address.port = *port;
+    return result;
+}
+
 }  // namespace
 
 bool valid_hostname(std::string_view name) {
@@ -98,15 +127,17 @@ Parsed<Endpoint> parse_listen_address(std::string_view text) {
     const std::string wrong = quote(text) +
                               " is not an address to listen on; write one as \"127.0.0.1:2525\", "
                               "\"[::1]:2525\" or \":2525\"";
-    if (bare_ipv6(text) && parse_ip(text)) {
-        return std::unexpected(quote(text) + " has no port; write \"[" + std::string(text) +
-                               "]:2525\"");
+    if (bare_ipv6(text)) {
+        if (!parse_ip(text)) return std::unexpected(wrong);
+        return std::unexpected(quote(text) + " is IPv6 without brackets; write \"[::1]:2525\"");
     }
     const auto parts = split(text);
-    if (!parts || bare_ipv6(text)) return std::unexpected(wrong);
-    if (!parts->port)
+    if (!parts) return std::unexpected(wrong);
+    if (!parts->port) {
+        if (!parse_ip(parts->host)) return std::unexpected(wrong);
         return std::unexpected(quote(text) + " has no port; write " +
                                quote(std::string(text) + ":2525"));
+    }
     const auto port = parse_port(*parts->port);
     if (!port)
         return std::unexpected(quote(*parts->port) +
@@ -155,45 +186,15 @@ Parsed<Endpoint> parse_upstream_address(std::string_view text) {
 
 Parsed<UpstreamUrl> parse_upstream_url(std::string_view text) {
     if (text.contains('@')) return std::unexpected(std::string(userinfo_hint));
-    UpstreamUrl result;
-    std::string_view rest;
     if (text::istarts_with(text, "smtps://")) {
-        rest = text.substr(8);
-        result.address.port = 465;
-    } else if (text::istarts_with(text, "smtp://")) {
-        rest = text.substr(7);
-        result.address.port = 587;
-        result.tls = UpstreamTls::starttls;
-    } else {
-        return std::unexpected(
-            quote(text) +
-            " is not an upstream; write smtps://HOST for implicit TLS or smtp://HOST for STARTTLS");
+        return parse_authority(text, text.substr(8), {{"", 465}, UpstreamTls::implicit});
     }
-    if (rest.ends_with('/')) rest.remove_suffix(1);
-    if (rest.find_first_of("/?#") != std::string_view::npos) {
-        return std::unexpected(
-            quote(text) +
-            " has something behind the host; write smtps://HOST or smtps://HOST:PORT");
+    if (text::istarts_with(text, "smtp://")) {
+        return parse_authority(text, text.substr(7), {{"", 587}, UpstreamTls::starttls});
     }
-    if (bare_ipv6(rest)) {
-        return std::unexpected(quote(text) +
-                               " has IPv6 without brackets; write smtps://[2001:db8::25]");
-    }
-    const auto parts = split(rest);
-    if (!parts || parts->host.empty()) {
-        return std::unexpected(quote(text) + " has no host; write smtps://smtp.example.com");
-    }
-    const auto host = parse_upstream_host(*parts);
-    if (!host) return std::unexpected(host.error());
-    result.address.host = *host;
-    if (!parts->port) return result;
-    const auto port = parse_port(*parts->port);
-    if (!port || *port == 0) {
-        return std::unexpected(quote(*parts->port) +
-                               " is not a port; write a number from 1 to 65535");
-    }
-    result.address.port = *port;
-    return result;
+    return std::unexpected(
+        quote(text) +
+        " is not an upstream; write smtps://HOST for implicit TLS or smtp://HOST for STARTTLS");
 }
 
 std::string to_string(const Endpoint& endpoint) {

@@ -81,39 +81,45 @@ class Check {
     void credentials() {
         const bool user = given("username");
         const bool password = given("password_file");
-        const bool explicit_auth =
-            upstream_.auth != Auth::automatic && upstream_.auth != Auth::none;
-        if (user && !password) {
+        const bool logs_in = upstream_.auth != Auth::automatic && upstream_.auth != Auth::none;
+        if (upstream_.tls == UpstreamTls::none) {
+            in_clear(user, password, logs_in);
+        } else if (user && !password) {
             fail("username", "there is no password file for it; give it with " +
                                  spelling(draft_.at("username"), "password_file"));
-        }
-        if (password && !user) {
+        } else if (password && !user) {
             fail("password_file", "there is no user name for it; give it with " +
                                       spelling(draft_.at("password_file"), "username"));
-        }
-        if (upstream_.tls == UpstreamTls::none && (user || password)) {
-            fail(user ? "username" : "password_file",
-                 "with tls = \"none\" the password would be sent in clear; remove username and "
-                 "password_file, or write "
-                 "tls = \"implicit\" or \"starttls\"");
-        } else if (upstream_.tls == UpstreamTls::none && explicit_auth) {
-            fail("auth",
-                 "logging in without TLS would send the password in clear; write auth = \"none\", "
-                 "or "
-                 "tls = \"implicit\" or \"starttls\"");
-        } else if (explicit_auth && !user && !password) {
+        } else if (logs_in && !user) {
             fail("auth",
                  "needs username and password_file; write them beside it, or auth = \"none\"");
-        }
-        if (upstream_.auth == Auth::none && draft_.has("auth") && user && valid_auth()) {
+        } else if (user && upstream_.auth == Auth::none && none_was_written()) {
             fail("auth",
                  "\"none\" does not log in, yet there is a username; remove one of the two");
         }
         if (upstream_.auth == Auth::automatic && !user) upstream_.auth = Auth::none;
     }
 
-    // Not the value that a wrong word leaves behind.
-    [[nodiscard]] bool valid_auth() const { return draft_.find("auth")->value.text == "none"; }
+    // A credential never leaves without TLS.
+    void in_clear(bool user, bool password, bool logs_in) {
+        if (user || password) {
+            fail(user ? "username" : "password_file",
+                 "with tls = \"none\" the password would be sent in clear; remove username and "
+                 "password_file, or "
+                 "write tls = \"implicit\" or \"starttls\"");
+        } else if (logs_in) {
+            fail("auth",
+                 "logging in without TLS would send the password in clear; write auth = \"none\", "
+                 "or "
+                 "tls = \"implicit\" or \"starttls\"");
+        }
+    }
+
+    // And is not what a wrong word has left behind.
+    [[nodiscard]] bool none_was_written() const {
+        const Entry* auth = draft_.find("auth");
+        return auth != nullptr && auth->value.text == "none";
+    }
 
     void file(std::string_view key, std::string& path) {
         if (path.empty()) return;

@@ -93,9 +93,14 @@ std::string quotes_hint(std::string_view line) {
     const std::string_view key = text::trim(line.substr(0, equals));
     const std::string_view value = text::trim(line.substr(equals + 1));
     const bool bare = std::ranges::all_of(key, [](char c) { return text::alnum(c) || c == '_'; });
-    if (key.empty() || !bare || value.empty() || std::string_view("\"'[{").contains(value[0]))
+    if (key.empty() || !bare || value.empty() || std::string_view("\"'[{=").contains(value[0]))
         return {};
     return "; a text needs quotes: " + std::string(key) + " = \"…\"";
+}
+
+std::string advice(std::string_view description, std::string_view line) {
+    if (description.contains("cannot redefine")) return "; remove one of the two";
+    return quotes_hint(line);
 }
 
 }  // namespace
@@ -113,9 +118,10 @@ std::expected<Document, SyntaxError> parse_document(std::string_view text,
         return document;
     } catch (const toml::parse_error& error) {
         const auto place = error.source().begin;
-        return std::unexpected(SyntaxError{{source, place.line, place.column},
-                                           "this is not TOML: " + std::string(error.description()) +
-                                               quotes_hint(line_of(text, place.line))});
+        return std::unexpected(
+            SyntaxError{{source, place.line, place.column},
+                        "this is not TOML: " + std::string(error.description()) +
+                            advice(error.description(), line_of(text, place.line))});
     }
 }
 

@@ -144,6 +144,11 @@ Result load(const Flags& flags, const Environment& environment) {
     std::string file;
     if (overrides.config) {
         file = overrides.config->value.text;
+        if (file.empty()) {
+            problems.error(overrides.config->place,
+                           "names no file; write the path of one, or leave it out");
+            return std::unexpected(problems.take(file));
+        }
     } else if (!overrides.upstream && file_exists(flags.default_config)) {
         file = flags.default_config;
     }

@@ -14,7 +14,7 @@ std::string join(std::span<const std::string_view> words) {
     std::string result;
     for (std::size_t i = 0; i < words.size(); ++i) {
         if (i > 0) result += i + 1 == words.size() ? " or " : ", ";
-        result += words[i];
+        result += '"' + std::string(words[i]) + '"';
     }
     return result;
 }
