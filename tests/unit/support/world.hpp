@@ -1,0 +1,197 @@
+// A whole session in memory: a device, the relay, a scripted upstream, a log. Header only, because
+// test_support is linked below relay/ and upstream/; include it from targets that link those.
+//
+//   World world;                       // change world.settings, world.provider(), world.upstream
+//   Device& device = world.connect();  // the greeting has come
+//   device.say("EHLO printer\r\n");    // sends, and lets everything happen that takes no time
+//   CHECK(device.last() == "250 ...");
+//
+// world.log has every event that was logged. At its end a World destroys the sessions first and the
+// reactor last, so that whatever is still held shows up in AddressSanitizer.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/log.hpp"
+#include "relay/proxy.hpp"
+#include "unit/support/scripted_upstream.hpp"
+#include "unit/support/sim.hpp"
+#include "upstream/provider.hpp"
+
+namespace waxseal::testing {
+
+// Keeps all events, while it exists. One at a time: the sink is the process's.
+class LogCapture {
+  public:
+    struct Event {
+        log::Level level;
+        std::string name;
+        log::Fields fields;
+        std::string line;  // the logfmt line without its time
+        // The value of a field as text; empty when there is none.
+        [[nodiscard]] std::string operator[](std::string_view key) const {
+            for (const log::Field& field : fields) {
+                if (field.key() != key) continue;
+                if (const auto* text = std::get_if<std::string>(&field.value())) return *text;
+                if (const auto* number = std::get_if<std::int64_t>(&field.value()))
+                    return std::to_string(*number);
+            }
+            return {};
+        }
+    };
+    LogCapture() : sink_(std::make_shared<Sink>()) { log::install(sink_, log::Level::debug); }
+    ~LogCapture() { log::install(nullptr, log::Level::info); }
+    LogCapture(const LogCapture&) = delete;
+    LogCapture& operator=(const LogCapture&) = delete;
+
+    [[nodiscard]] const std::vector<Event>& events() const { return sink_->events; }
+    [[nodiscard]] std::vector<Event> of(std::string_view name) const {
+        std::vector<Event> found;
+        for (const Event& event : sink_->events)
+            if (event.name == name) found.push_back(event);
+        return found;
+    }
+    [[nodiscard]] std::size_t count(std::string_view name) const { return of(name).size(); }
+    [[nodiscard]] std::string all() const {
+        std::string text;
+        for (const Event& event : sink_->events) text += event.line + "\n";
+        return text;
+    }
+
+  private:
+    struct Sink final : log::Sink {
+        std::vector<Event> events;
+        void write(log::Level level, std::string_view event,
+                   const log::Fields& fields) noexcept override {
+            events.push_back({level, std::string(event), fields,
+                              log::format(log::Format::logfmt, {}, level, event, fields)});
+        }
+    };
+    std::shared_ptr<Sink> sink_;
+};
+
+// The downstream's end of a session.
+class Device {
+  public:
+    Device(FakeReactor& reactor, std::shared_ptr<Wire> wire_)
+        : wire(std::move(wire_)), reactor_(reactor) {}
+
+    std::shared_ptr<Wire> wire;
+
+    // Sends, and lets everything happen that takes no time. Returns what has come back since.
+    std::string say(std::string_view octets) {
+        wire->feed(octets);
+        return listen();
+    }
+    std::string listen() {
+        reactor_.run_until_idle();
+        const std::size_t from = std::exchange(seen_, wire->sent().size());
+        return wire->sent().substr(from);
+    }
+    void hang_up(EndOfInput how = EndOfInput::clean) {
+        wire->end(how);
+        reactor_.run_until_idle();
+    }
+    // All complete replies so far, each with its lines and line ends.
+    [[nodiscard]] std::vector<std::string> replies() const {
+        std::vector<std::string> all;
+        std::string reply;
+        const std::string& octets = wire->sent();
+        for (std::size_t at = 0; at < octets.size();) {
+            const std::size_t end = octets.find("\r\n", at);
+            if (end == std::string::npos) break;
+            reply += octets.substr(at, end + 2 - at);
+            if (end - at < 4 || octets[at + 3] != '-') all.push_back(std::exchange(reply, {}));
+            at = end + 2;
+        }
+        return all;
+    }
+    [[nodiscard]] std::string last() const {
+        const auto all = replies();
+        return all.empty() ? std::string() : all.back();
+    }
+    [[nodiscard]] bool closed() const { return wire->fate() != Fate::open; }
+
+  private:
+    FakeReactor& reactor_;
+    std::size_t seen_ = 0;
+};
+
+inline constexpr std::string_view username = "scanner@example.com";
+inline constexpr std::string_view password = "p4ssw0rd-never-logged";
+
+// An upstream's provider with the timeouts of interface.md.
+inline std::shared_ptr<upstream::Provider> make_provider(FakeReactor& reactor,
+                                                         ScriptedUpstream& upstream,
+                                                         std::string name = "default",
+                                                         std::size_t slots = 10) {
+    using namespace std::chrono_literals;
+    const auto security = [&] {
+        switch (upstream.options.tls) {
+            case ScriptedUpstream::Tls::none:
+                return smtp::Security::cleartext;
+            case ScriptedUpstream::Tls::starttls:
+                return smtp::Security::starttls;
+            case ScriptedUpstream::Tls::implicit:
+                break;
+        }
+        return smtp::Security::implicit;
+    }();
+    smtp::ClientSettings client;
+    client.hostname = "relay.test";
+    client.security = security;
+    if (security != smtp::Security::cleartext)
+        client.credentials = smtp::Credentials{std::string(username), Secret(password)};
+    return std::make_shared<upstream::Provider>(upstream::Provider{
+        .name = std::move(name),
+        .dialer = upstream.dialer(),
+        .client = std::move(client),
+        .timeouts = {.tls_handshake = 15s, .reply = 5min, .data_reply = 10min, .queue = 30s},
+        .slots = upstream::Slots(reactor, slots),
+        .idle_timeout = 30s,
+        .last_offer = std::nullopt,
+    });
+}
+
+// Built in this order, destroyed in the other.
+class World {
+  public:
+    explicit World(ScriptedUpstream::Options options = {}, std::size_t slots = 10)
+        : upstream(reactor, options), settings(std::make_shared<relay::SessionSettings>()) {
+        settings->listener = "127.0.0.1:2525";
+        settings->server = {"relay.test", smtp::LineEndings::repair, 50U << 20U, 1000, 20};
+        settings->providers = {make_provider(reactor, upstream, "default", slots)};
+        settings->downstream_idle = std::chrono::minutes(5);
+        proxy = std::make_unique<relay::Proxy>(reactor);
+    }
+
+    LogCapture log;
+    FakeReactor reactor;
+    ScriptedUpstream upstream;
+    std::shared_ptr<relay::SessionSettings> settings;
+    std::unique_ptr<relay::Proxy> proxy;
+    std::vector<std::unique_ptr<Device>> devices;
+
+    [[nodiscard]] upstream::Provider& provider(std::size_t i = 0) const {
+        return *settings->providers.at(i);
+    }
+    [[nodiscard]] FakeDialer& dialer(std::size_t i = 0) const {
+        return static_cast<FakeDialer&>(*provider(i).dialer);
+    }
+    Device& connect(bool writes_at_once = false) {
+        auto wire = Wire::make(
+            reactor, {.peer_address = "192.0.2.1:40000", .writes_at_once = writes_at_once});
+        devices.push_back(std::make_unique<Device>(reactor, wire));
+        proxy->accept(wire->channel(), *parse_ip("192.0.2.1"),
+                      {settings, {*parse_network("192.0.2.0/24")}, {1000, 100}});
+        devices.back()->listen();
+        return *devices.back();
+    }
+};
+
+}  // namespace waxseal::testing
