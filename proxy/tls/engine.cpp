@@ -208,11 +208,8 @@ Event Engine::State::read() {
             may_write = false;
             return end(Truncated{});
         }
-        // 0 is an empty record; a ticket (its signal is off) would not be an error either.
-        if (code != 0 && code != MBEDTLS_ERR_SSL_WANT_READ &&
-            code != MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
-            return failed(code);
-        }
+        // 0 is an empty record. Tickets do not come here: their signal is off.
+        if (code != 0 && code != MBEDTLS_ERR_SSL_WANT_READ) return failed(code);
         if (wire.starved()) return NeedInput{};
         if (++quiet_records > limits::tls_quiet_records) {
             return broken(flood_reason(is_client()), MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE);

@@ -239,7 +239,8 @@ std::string failure_reason(int code, const Failing& failing) {
     if (code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) return alert_reason(failing);
     if (code == MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE) return message_reason(failing);
     const std::string peer(peer_of(failing.client));
-    if (code == MBEDTLS_ERR_SSL_INVALID_RECORD)
+    // The latter is what a length beyond any record's gives.
+    if (code == MBEDTLS_ERR_SSL_INVALID_RECORD || code == MBEDTLS_ERR_SSL_BAD_INPUT_DATA)
         return peer + " sent something that is not a TLS record";
     if (code == MBEDTLS_ERR_SSL_INVALID_MAC)
         return peer + " sent a TLS record that cannot be decrypted";
