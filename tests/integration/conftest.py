@@ -30,6 +30,14 @@ def pytest_configure():
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
 
 
+def pytest_collection_finish(session):
+    if session.items and not session.config.option.collectonly:
+        try:
+            proxy.binary()
+        except FileNotFoundError as error:
+            pytest.exit(str(error), 1)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """A failed test shows what every program wrote."""

@@ -38,7 +38,7 @@ def arrived_once(relay, token, body=BODY):
 def test_swaks(relay, token, directory):
     path = f"{directory}/mail"
     with open(path, "wb") as file:
-        file.write(message(token, BODY).replace(b"\r\n", b"\n"))
+        file.write(message(token, BODY).replace(b"\r\n", b"\n")[:-1])  # swaks ends the last line itself
     output = client("swaks", "--server", f"127.0.0.1:{relay.port}", "--from", "device@example.test",
                     "--to", "inbox@example.test", "--data", f"@{path}")
     assert "250 2." in output
@@ -94,6 +94,7 @@ def test_smtplib_large_attachment(relay, token):
 
 
 def test_smtplib_smtputf8(relay, token):
+    relay.wait_offer("SMTPUTF8")
     with smtplib.SMTP("127.0.0.1", relay.port) as smtp:
         smtp.sendmail("gerät@example.test", ["posteingang@example.test"], message(token, "Grüße\r\n".encode()),
                       mail_options=["SMTPUTF8", "BODY=8BITMIME"])

@@ -19,8 +19,7 @@ def client(waxseal, server):
     proxy = waxseal(server)
     server.log_in()
     server.expect(b"QUIT")
-    server.type("221 2.0.0 bye")
-    server.expect(b"ACCEPT")
+    server.expect(b"CONNECTION CLOSED")
     with proxy.client() as client:
         client.ehlo()
         client.proxy = proxy

@@ -28,6 +28,7 @@ class Certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if "ciphers" in options:
             context.set_ciphers(options["ciphers"])
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # a truncation is to be told from an orderly end
         context.load_cert_chain(self.chain, self.key)
         context.minimum_version = options.get("minimum", ssl.TLSVersion.TLSv1_2)
         context.maximum_version = options.get("maximum", ssl.TLSVersion.TLSv1_3)

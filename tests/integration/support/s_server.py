@@ -16,7 +16,7 @@ class SServer:
         self.server_name, self.ca_file = NAME, authority.ca_file
         self.username, self.password = USER, PASSWORD
         self._process = subprocess.Popen(
-            ["openssl", "s_server", "-accept", f"127.0.0.1:{self.port}", "-cert", certificate.chain, "-key", certificate.key,
+            ["stdbuf", "-o0", "openssl", "s_server", "-accept", f"127.0.0.1:{self.port}", "-cert", certificate.chain, "-key", certificate.key,
              "-crlf", *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.output = b""
