@@ -41,7 +41,16 @@ std::expected<void, Error> Service::start(std::shared_ptr<const Snapshot> snapsh
 
 void Service::on_reload(Source reload) { reload_ = std::move(reload); }
 
-void Service::run() { loop_.run(); }
+void Service::run() {
+    loop_.run();
+    // The handlers go with the loop: a signal from now on must not undo an orderly end.
+    sigset_t ending;
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGTERM);
+    sigaddset(&ending, SIGINT);
+    sigaddset(&ending, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+}
 
 std::vector<net::Address> Service::addresses() const {
     std::vector<net::Address> addresses;
