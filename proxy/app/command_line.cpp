@@ -1,9 +1,14 @@
 #include "app/command_line.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <optional>
 #include <sstream>
+#include <string_view>
 
 #include "app/exit_codes.hpp"
+#include "base/text.hpp"
 
 namespace waxseal::app {
 
@@ -51,9 +56,24 @@ void add_configuration_flags(CLI::App& command, config::Flags& flags) {
         ->type_name("FORMAT");
 }
 
+constexpr std::array<std::string_view, 3> commands{"run", "check", "demo"};
+
+// CLI11 would only say that a sub-command is required.
+std::optional<PrintCommand> unknown_command(int argc, const char* const* argv) {
+    if (argc < 2 || std::string_view(argv[1]).starts_with('-')) return std::nullopt;
+    const std::string_view word = argv[1];
+    if (std::find(commands.begin(), commands.end(), word) != commands.end()) return std::nullopt;
+    std::string text = "waxseal: unknown command \"" + text::escape(word, 64) + "\"";
+    if (const auto near = text::nearest(word, commands))
+        text += "; did you mean " + std::string(*near) + "?";
+    return PrintCommand{text + "\nThere are run, check and demo; waxseal --help says more.\n",
+                        exit_usage};
+}
+
 }  // namespace
 
 Command parse_command_line(int argc, const char* const* argv) {
+    if (auto refusal = unknown_command(argc, argv)) return *std::move(refusal);
     CLI::App app(description, "waxseal");
     app.footer(footer);
     app.set_version_flag("--version", "waxseal " WAXSEAL_VERSION);
