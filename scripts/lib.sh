@@ -7,6 +7,8 @@ WAXSEAL_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # CMake (scripts/cmake/Dependencies.cmake) computes the same path.
 WAXSEAL_CACHE=${WAXSEAL_PREFIX:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/waxseal}
 export WAXSEAL_ROOT WAXSEAL_CACHE
+# Another checkout of the same code finds what this one has compiled.
+export CCACHE_BASEDIR=$WAXSEAL_ROOT CCACHE_NOHASHDIR=1
 
 say() { printf '%s\n' "$*" >&2; }
 
