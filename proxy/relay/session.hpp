@@ -39,6 +39,18 @@ struct SessionSettings {
     Duration downstream_idle{};
 };
 
+// The transaction under way.
+struct Transaction {
+    // What of it is under way at the upstream.
+    enum class Stage : std::uint8_t { envelope, body, outcome };
+    TransactionRecord record;
+    Stage stage = Stage::envelope;
+    std::optional<smtp::server_event::Mail> mail;  // until the upstream has answered it
+    std::string recipient;                         // whose reply is waited for
+    std::optional<smtp::Reply> verdict;  // known before the body's end: what it will get there
+    TimePoint since{};
+};
+
 class Session {
   public:
     struct Client {
@@ -59,16 +71,6 @@ class Session {
     void stop();
 
   private:
-    struct Transaction {
-        // What of it is under way at the upstream.
-        enum class Stage : std::uint8_t { envelope, body, outcome };
-        TransactionRecord record;
-        Stage stage = Stage::envelope;
-        std::optional<smtp::server_event::Mail> mail;  // until the upstream has answered it
-        std::string recipient;                         // whose reply is waited for
-        std::optional<smtp::Reply> verdict;  // known before the body's end: what it will get there
-        TimePoint since{};
-    };
     enum class Pump : std::uint8_t { resting, running, again };
     enum class Life : std::uint8_t { running, draining, over };
     using Upstream = std::variant<std::monostate, std::unique_ptr<upstream::Connector>,
