@@ -65,6 +65,8 @@ class Loop final : public Reactor {
     [[nodiscard]] uv_loop_s* handle() const noexcept;
     // The one block that every read of this loop goes through: an idle connection holds no buffer.
     [[nodiscard]] std::span<char> read_block() noexcept { return read_block_; }
+    // Connections that wait for the peer to close too. Stream counts, and keeps the number small.
+    [[nodiscard]] std::size_t& lingering() noexcept { return lingering_; }
 
   private:
     struct Handles;
@@ -76,6 +78,7 @@ class Loop final : public Reactor {
     Poster poster_;
     std::vector<std::function<void()>> deferred_;
     std::vector<char> read_block_;
+    std::size_t lingering_ = 0;
 };
 
 }  // namespace waxseal::net

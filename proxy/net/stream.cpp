@@ -13,6 +13,9 @@ namespace waxseal::net {
 namespace {
 // How much of a closed connection's remaining input is thrown away before we stop being polite.
 constexpr std::size_t linger_input = 1024 * 1024;
+// How many connections of a loop may be waited for at once: they are nobody's session, so they have
+// to fit into what max_sessions_for_rlimit() leaves free.
+constexpr std::size_t most_lingering = 32;
 }  // namespace
 
 struct Stream::WriteRequest {
@@ -174,13 +177,15 @@ void Stream::advance_finish() noexcept {
         shutdown(socket, SHUT_WR) != 0) {
         return close_now();
     }
-    if (ended_) return close_now();
+    if (ended_ || loop_.lingering() >= most_lingering) return close_now();
     phase_ = Phase::lingering;
+    ++loop_.lingering();
     reading(true);
 }
 
 void Stream::start_close(bool with_reset) noexcept {
     if (phase_ >= Phase::closing) return;
+    if (phase_ == Phase::lingering) --loop_.lingering();
     phase_ = Phase::closing;
     farewell_.reset();
     const auto closed = [](uv_handle_t* handle) noexcept {

@@ -122,6 +122,17 @@ struct Server {
     int accepted = 0;
 };
 
+// A raw peer and the channel that talks to it.
+struct Half {
+    explicit Half(Loop& loop) : server(loop), peer(server.address()) {
+        REQUIRE(run_until(loop, [&] { return server.last != nullptr; }));
+        channel = std::move(server.last);
+    }
+    Server server;
+    RawSocket peer;
+    std::unique_ptr<TcpChannel> channel;
+};
+
 // Both ends of one connection. TLS, if any, is not started yet.
 struct Pair {
     explicit Pair(Loop& loop, TlsSettings client_tls = {}, TlsSettings server_tls = {}) {
