@@ -18,6 +18,8 @@ Client::~Client() { output_.wipe(); }
 
 void Client::secured(VerifiedPeer proof) {
     assert(phase_ == Phase::login || phase_ == Phase::securing);
+    // What came before the handshake came in clear: next() will say so.
+    if (phase_ == Phase::securing && replies_.buffered() != 0) return;
     proof_ = proof;
     if (phase_ != Phase::securing) return;
     enter(Phase::login);
@@ -54,11 +56,17 @@ ClientEvent Client::next() {
 Client::Handled Client::take_reply(Reply reply) {
     if (waiting_.empty()) return unsolicited(std::move(reply));
     const Step step = waiting_.front();
+    const bool refusal = reply.transient() || reply.permanent();
+    // A message may be refused before its end; nothing else is answered before it was asked, or
+    // with one command under way, has gone.
+    const bool unsent = waiting_.size() == 1 && !output_.empty();
+    if (unasked_ ? step != Step::message || !refusal : unsent && !refusal)
+        return unsolicited(std::move(reply));
     if (reply.code == 421) {
         // RFC 5321 3.8: the service is closing, whatever was asked. For a transaction it is the
         // answer to the command all the same.
         if (step < Step::mail)
-            return fail(FailureKind::unavailable, summary(reply), std::move(reply));
+            return refused(FailureKind::unavailable, "the upstream is closing", reply);
         enter(Phase::closing);
     }
     waiting_.pop_front();
@@ -74,11 +82,8 @@ ClientEvent Client::unsolicited(Reply reply) {
         in_transaction_ = false;
         return event::MessageReply{std::move(reply), true};
     }
-    if (reply.code == 421)
-        return fail(FailureKind::lost, "the upstream is closing: " + summary(reply),
-                    std::move(reply));
-    return fail(FailureKind::protocol,
-                "unexpected reply with no command outstanding: " + summary(reply));
+    if (reply.code == 421) return refused(FailureKind::lost, "the upstream is closing", reply);
+    return refused(FailureKind::protocol, "unexpected reply with no command outstanding", reply);
 }
 
 ClientEvent Client::ended() {
@@ -95,15 +100,25 @@ ClientEvent Client::ended() {
     return fail(FailureKind::lost, std::move(reason));
 }
 
-ClientEvent Client::fail(FailureKind kind, std::string reason, std::optional<Reply> reply) {
+ClientEvent Client::fail(FailureKind kind, std::string reason) {
     enter(Phase::finished);
     output_.wipe();
     sasl_.reset();
-    return event::Failed{Failure{kind, std::move(reason)}, std::move(reply)};
+    return event::Failed{Failure{kind, std::move(reason)}};
+}
+
+ClientEvent Client::refused(FailureKind kind, std::string_view what, const Reply& reply) {
+    return fail(kind, std::string(what) + ": " + summary(reply));
+}
+
+// Octets that are there before the command is cannot be its answer.
+void Client::await(Step step) {
+    if (waiting_.empty() && replies_.buffered() != 0) unasked_ = true;
+    waiting_.push_back(step);
 }
 
 void Client::send(Step step, std::string_view line) {
-    waiting_.push_back(step);
+    await(step);
     output_.append(line);
     output_.append("\r\n");
 }
@@ -137,7 +152,7 @@ void Client::end_of_data() {
     std::string end;
     encoder_.finish(end);
     output_.append(end);
-    waiting_.push_back(Step::message);
+    await(Step::message);
     enter(Phase::open);
 }
 
@@ -153,9 +168,9 @@ void Client::quit() {
 }
 
 void Client::sent(std::size_t n) noexcept {
-    output_.consume(n);
     // A queue that has just carried a credential leaves nothing behind.
-    if (sasl_ != nullptr && output_.empty()) output_.wipe();
+    if (sasl_ != nullptr && phase_ == Phase::login && n == output_.size()) return output_.wipe();
+    output_.consume(n);
 }
 
 Timer Client::timer() const noexcept {

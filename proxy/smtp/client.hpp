@@ -76,7 +76,6 @@ struct ResetReply {
 struct Closed {};  // the upstream closed while nothing was owed (or after QUIT)
 struct Failed {
     Failure failure;
-    std::optional<Reply> reply;  // the upstream's own words, if it had any
 };
 }  // namespace client_event
 
@@ -161,8 +160,10 @@ class Client {
 
     void enter(Phase phase) noexcept { phase_ = phase; }
     void send(Step step, std::string_view line);
-    [[nodiscard]] ClientEvent fail(FailureKind kind, std::string reason,
-                                   std::optional<Reply> reply = std::nullopt);
+    void await(Step step);
+    [[nodiscard]] ClientEvent fail(FailureKind kind, std::string reason);
+    // In the upstream's own words.
+    [[nodiscard]] ClientEvent refused(FailureKind kind, std::string_view what, const Reply& reply);
     [[nodiscard]] Handled take_reply(Reply reply);
     [[nodiscard]] ClientEvent unsolicited(Reply reply);
     [[nodiscard]] ClientEvent ended();
@@ -194,6 +195,7 @@ class Client {
     DataEncoder encoder_;
     std::string scratch_;
     bool in_transaction_ = false;
+    bool unasked_ = false;  // octets came while nothing was asked: the next reply answers nothing
     struct End {
         EndOfInput how;
         std::string reason;

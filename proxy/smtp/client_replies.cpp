@@ -19,17 +19,16 @@ constexpr std::size_t auth_line = 512;
 }  // namespace
 
 Client::Handled Client::on_greeting(Reply& reply) {
+    if (settings_.security == Security::implicit && !proof_)
+        return fail(FailureKind::tls, "data arrived in clear where TLS has to come first");
     if (reply.code != 220)
-        return fail(FailureKind::unavailable, "refused at the greeting: " + summary(reply),
-                    std::move(reply));
+        return refused(FailureKind::unavailable, "refused at the greeting", reply);
     send(Step::ehlo, "EHLO " + settings_.hostname);
     return std::nullopt;
 }
 
 Client::Handled Client::on_ehlo(Reply& reply) {
-    if (reply.code != 250)
-        return fail(FailureKind::unavailable, "EHLO was refused: " + summary(reply),
-                    std::move(reply));
+    if (reply.code != 250) return refused(FailureKind::unavailable, "EHLO was refused", reply);
     capabilities_ = parse_ehlo(reply);
     return after_ehlo();
 }
@@ -48,7 +47,7 @@ Client::Handled Client::after_ehlo() {
 }
 
 Client::Handled Client::on_starttls(Reply& reply) {
-    if (reply.code != 220) return fail(FailureKind::tls, "STARTTLS was refused: " + summary(reply));
+    if (reply.code != 220) return refused(FailureKind::tls, "STARTTLS was refused", reply);
     if (replies_.buffered() != 0) {
         return fail(FailureKind::tls,
                     "data arrived in clear after STARTTLS: refusing (possible injection)");
@@ -97,8 +96,7 @@ Client::Handled Client::on_auth(Reply& reply) {
         return ready();
     }
     if (reply.code != 334)
-        return fail(FailureKind::credentials, "the upstream refused the login: " + summary(reply),
-                    std::move(reply));
+        return refused(FailureKind::credentials, "the upstream refused the login", reply);
     if (++sasl_rounds_ > limits::sasl_rounds)
         return fail(FailureKind::protocol, "the login does not end");
     auto answer = auth_answer(reply);
@@ -108,10 +106,11 @@ Client::Handled Client::on_auth(Reply& reply) {
 }
 
 std::optional<std::string> Client::auth_answer(const Reply& reply) {
-    const auto challenge = base64_decode(reply.lines.front());
-    // LOGIN's prompts are for people: servers send odd ones, and what they say does not matter.
-    auto answer = sasl_->respond(challenge.value_or(std::string()));
-    if (!answer || (!challenge && sasl_->mechanism() != "LOGIN")) return std::nullopt;
+    // The prompts of LOGIN and PLAIN are for people, and servers send odd ones ("334 ok, go on"):
+    // what they say does not matter. What is not base64 is an empty challenge, which no mechanism
+    // that looks at it accepts.
+    auto answer = sasl_->respond(base64_decode(reply.lines.front()).value_or(std::string()));
+    if (!answer) return std::nullopt;
     return base64_encode(answer->reveal());
 }
 
@@ -122,24 +121,21 @@ ClientEvent Client::ready() {
 }
 
 Client::Handled Client::on_mail(Reply& reply) {
-    if (reply.intermediate())
-        return fail(FailureKind::protocol, "the upstream answered MAIL with " + summary(reply));
+    if (reply.intermediate()) return refused(FailureKind::protocol, "not an answer to MAIL", reply);
     if (!reply.positive()) in_transaction_ = false;
     return event::MailReply{std::move(reply)};
 }
 
 Client::Handled Client::on_rcpt(Reply& reply) {
-    if (reply.intermediate())
-        return fail(FailureKind::protocol, "the upstream answered RCPT with " + summary(reply));
+    if (reply.intermediate()) return refused(FailureKind::protocol, "not an answer to RCPT", reply);
     return event::RcptReply{std::move(reply)};
 }
 
 Client::Handled Client::on_data(Reply& reply) {
-    if (reply.positive())
-        return fail(FailureKind::protocol, "the upstream answered DATA with " + summary(reply));
+    if (reply.positive()) return refused(FailureKind::protocol, "not an answer to DATA", reply);
     if (reply.intermediate()) {
         if (reply.code != 354)
-            return fail(FailureKind::protocol, "the upstream answered DATA with " + summary(reply));
+            return refused(FailureKind::protocol, "not an answer to DATA", reply);
         encoder_ = DataEncoder();
         enter(Phase::body);
     }
@@ -149,8 +145,9 @@ Client::Handled Client::on_data(Reply& reply) {
 Client::Handled Client::on_message(Reply& reply) {
     in_transaction_ = false;
     if (reply.intermediate())
-        return fail(FailureKind::protocol,
-                    "the upstream answered end-of-data with " + summary(reply));
+        return refused(FailureKind::protocol, "not an answer to end-of-data", reply);
+    // Refused before it had read all: what is still to go out would be commands to it.
+    if (unasked_ || !output_.empty()) enter(Phase::closing);
     return event::MessageReply{std::move(reply), false};
 }
 
