@@ -1,6 +1,8 @@
 // Two engines joined over memory: handshake, data and close, in both versions of TLS, with the
 // stream cut into pieces in every way and cut off at every octet.
 #include <algorithm>
+#include <atomic>
+#include <thread>
 
 #include "raw_server.hpp"
 
@@ -189,7 +191,7 @@ TEST_CASE(
                 return at < 160 || at + 160 > whole.sent ||
                        (at + 40 > whole.established && at < whole.established + 40);
             };
-            for (std::size_t limit = 0; limit < whole.sent; limit += near(limit) ? 1 : 3) {
+            for (std::size_t limit = 0; limit < whole.sent; limit += near(limit) ? 1U : 3U) {
                 CAPTURE(limit);
                 const Cut cut = converse_cut(version, cut_server, limit);
                 // An ECDSA signature has no fixed length, so the border is not at the same octet
@@ -312,6 +314,32 @@ TEST_CASE("2,000 connections at once") {
         heard += pair->at_server.data == "NOOP\r\n" ? 1 : 0;
     }
     CHECK(heard == 2000);
+}
+
+TEST_CASE("threads share the contexts") {
+    std::vector<std::thread> threads;
+    std::atomic<int> established{0};
+    usual();
+    for (int i = 0; i < 4; ++i) {
+        threads.emplace_back([&] {
+            for (int round = 0; round < 25; ++round) {
+                auto client = Engine::client(usual().client, "mail.example.org");
+                auto server = Engine::server(usual().server);
+                if (!client || !server) continue;
+                for (int flight = 0; flight < 4; ++flight) {
+                    (*server)->receive(take_output(**client));
+                    while (!std::holds_alternative<NeedInput>((*server)->next())) {
+                    }
+                    (*client)->receive(take_output(**server));
+                    while (!std::holds_alternative<NeedInput>((*client)->next())) {
+                    }
+                }
+                if ((*client)->verified_peer()) ++established;
+            }
+        });
+    }
+    for (auto& thread : threads) thread.join();
+    CHECK(established == 100);
 }
 
 TEST_CASE("a client needs a name that can be checked") {

@@ -152,6 +152,13 @@ TEST_CASE("a server without X25519 costs a HelloRetryRequest and works") {
     }
 }
 
+TEST_CASE("a server that sends small records, so that handshake messages come in pieces") {
+    for (const char* version : {"-tls1_2", "-tls1_3"}) {
+        Peer peer(good(KeyKind::rsa2048), {version, "-max_send_frag", "512"});
+        peer.converse();
+    }
+}
+
 TEST_CASE("an Ed25519 certificate is refused, not misread") {
     const Folder folder;
     openssl({"req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", folder.path("k.pem"),

@@ -240,6 +240,21 @@ TEST_CASE("a flood within the handshake is bounded") {
     }
 }
 
+TEST_CASE("a client that speaks only TLS 1.0 is told so") {
+    // version 3.1, random, no session, TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, no compression, no
+    // extensions
+    const std::string hello = handshake_message(
+        1, "\x03\x01" + std::string(32, 'r') + std::string("\0\0\2\xC0\x13\1\0", 7));
+    auto server = Engine::server(usual().server);
+    REQUIRE(server.has_value());
+    Told told;
+    (*server)->receive(std::string("\x16\x03\x01\0", 4) + static_cast<char>(hello.size()) + hello);
+    drain(**server, told);
+    CHECK(told.broken == "client offers neither TLS 1.2 nor TLS 1.3");
+    // Fatal protocol_version.
+    CHECK((*server)->output().ends_with("\2\x46"));
+}
+
 TEST_CASE("session tickets are passed over") {
     Joined joined(Version::tls13);
     joined.server.send_record(MBEDTLS_SSL_MSG_HANDSHAKE, ticket + ticket);
