@@ -137,20 +137,19 @@ def waxseal(directory):
 
     upstream=…     keys of [[upstream]] to change (None: leave out)
     listen=…       keys of [[listen]]
-    other tables   limits={…}, timeouts={…}
-    arguments, env, log_level, prefix: see support.proxy.Waxseal
+    server=… limits=… timeouts=…: further tables; all else: see support.proxy.Waxseal
     """
     made = []
 
-    def make(upstreams, upstream=None, listen=None, arguments=(), env=None, log_level="debug", prefix=(), **tables):
+    def make(upstreams, upstream=None, listen=None, **options):
         upstreams = upstreams if isinstance(upstreams, list) else [upstreams]
         configuration = {
             "listen": [listen or {}],
             "upstream": [proxy.upstream_table(directory, one, **(upstream or {})) for one in upstreams],
-            **tables,
         }
+        configuration |= {table: options.pop(table) for table in ("server", "limits", "timeouts") if table in options}
         own = os.path.join(directory, f"waxseal-{len(made)}")
-        running = proxy.Waxseal(own, configuration, arguments, env, log_level, prefix)
+        running = proxy.Waxseal(own, configuration, **options)
         running.configuration = configuration
         made.append(running)
         return running

@@ -86,7 +86,7 @@ def test_check_accepts(check):
     (GOOD.replace("username", "# username"), r"waxseal.toml:4:17: .*user name"),
     ('[[listen]]\naddress = "0.0.0.0:2525"\n' + GOOD, r"waxseal.toml:2:11: .*open relay"),
     ('[[listen]]\naddress = "[::]:2525"\n' + GOOD, r"waxseal.toml:2:11: .*open relay"),
-    ('[[listen]]\naddress = "127.0.0.1:2525"\nupstream = ["nobody"]\n' + GOOD, r"waxseal.toml:3:12: .*nobody"),
+    ('[[listen]]\naddress = "127.0.0.1:2525"\nupstream = ["nobody"]\n' + GOOD, r"waxseal.toml:3:13: .*nobody"),
     ('[[listen]]\nallow = ["10.0.0.1/40"]\n' + GOOD, r"waxseal.toml:2:\d+: .*allow"),
     (GOOD + 'name = "a"\n' + GOOD + 'name = "a"\n', r"waxseal.toml:10:8: .*name"),
 ], ids=lambda value: value[-30:])

@@ -69,7 +69,7 @@ def test_key_update(client, server, update, when):
             server.update_keys(update)
         reply = client.reply()
     assert reply.code == 451, reply
-    assert "KeyUpdate" in client.proxy.log_text()
+    client.proxy.wait_text("KeyUpdate")
     assert client.command("NOOP").code == 250
     if when == "outcome":
         assert reply.status == "451 4.4.2"

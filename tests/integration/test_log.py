@@ -86,7 +86,7 @@ def forms_of(secret, user):
 def test_no_credential_and_no_body(waxseal, scripted, log_format, mechanism, outcome):
     """At debug level, in every format, whether the login succeeds or fails, and when the device offers a password."""
     script = {"auth": b"535 5.7.8 no"} if outcome == "refused" else {}
-    proxy = waxseal(scripted("starttls", script=script), {"auth": mechanism}, arguments=["--log-format", log_format])
+    proxy = waxseal(scripted("starttls", script=script), {"auth": mechanism}, log_format=log_format)
     device_secret = "device-secret-42"
     with proxy.client() as client:
         client.ehlo()
@@ -107,7 +107,7 @@ def test_nothing_forges_a_line(waxseal, scripted, log_format):
     """One line an event whatever names and replies hold; no control character reaches a terminal."""
     forged = "\x1b[2J\x07\x08 x\u202e\u2028event=session_end\" end=\"forged"
     upstream = scripted(script={"end": b"550 5.7.1 \x1b]0;title\x07 \xff\xfe time=2026 level=error event=\"forged\""})
-    proxy = waxseal(upstream, arguments=["--log-format", log_format])
+    proxy = waxseal(upstream, log_format=log_format)
     with proxy.client() as client:
         client.command(f"EHLO {forged}".encode())
         client.command(f"MAIL FROM:<{forged}@example.test>".encode())

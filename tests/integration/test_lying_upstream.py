@@ -55,6 +55,7 @@ def test_hostile_text_is_cleaned(hostile):
     proxy, _ = hostile({"end": [b"550 5.7.1 \x1b[2J\x07 bad \xff\xc3\xbc \x7f %s%n ${jndi:x}"]})
     reply = attempt(proxy, "550 5.7.1")
     assert all(32 <= octet < 127 for octet in reply.raw[:-2]), reply.raw
+    proxy.wait_text("bad")
     log = proxy.log_text()
     assert "\x1b" not in log and "\x07" not in log and "\x7f" not in log
 

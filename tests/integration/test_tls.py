@@ -42,7 +42,7 @@ def test_bad_certificate(waxseal, scripted, authority, stranger, kind, tls):
     upstream = scripted(tls, context=make(authority, stranger).server_context(ciphers=LAX))
     proxy = waxseal(upstream)
     attempt(proxy, "451 4.7.5", retry=False)
-    assert reason in proxy.log_text()
+    proxy.wait_text(reason)
     nothing_leaked(upstream)
     assert upstream.in_tls == b""
 
@@ -54,7 +54,7 @@ def test_server_name_is_the_host_when_none_is_given(waxseal, scripted, authority
     bad = scripted(context=authority.leaf(dns=(NAME,), ip=("127.0.0.2",)).server_context())
     proxy = waxseal(bad, {"server_name": None})
     attempt(proxy, "451 4.7.5", retry=False)
-    assert "not 127.0.0.1" in proxy.log_text()
+    proxy.wait_text("not 127.0.0.1")
     local = scripted(context=authority.leaf(dns=("localhost",), ip=()).server_context())
     attempt(waxseal(local, {"server_name": None, "address": f"localhost:{local.port}"}), "250 2.0.0", retry=False)
 
@@ -63,7 +63,7 @@ GOOD = {
     "wildcard": {"dns": ("*.example.test",)},
     "one of many names": {"dns": (*(f"mx{n}.example.org" for n in range(50)), NAME)},
     "RSA 2048": {"key": "rsa2048"},
-    "RSA 4096": {"key": "rsa4096"},
+    "RSA 3072": {"key": "rsa3072"},
     "SHA-512": {"digest": "sha512"},
     "upper case": {"dns": (NAME.upper(),)},
 }
@@ -85,9 +85,8 @@ def test_ipv6(waxseal, scripted, authority):
     attempt(waxseal(upstream, {"address": f"[::1]:{upstream.port}", "server_name": None}), "250 2.0.0", retry=False)
 
 
-@pytest.mark.parametrize("name", [NAME + ".", NAME.upper()])
-def test_spelling_of_the_server_name(waxseal, scripted, name):
-    attempt(waxseal(scripted(), {"server_name": name}), "250 2.0.0", retry=False)
+def test_server_name_in_upper_case(waxseal, scripted):
+    attempt(waxseal(scripted(), {"server_name": NAME.upper()}), "250 2.0.0", retry=False)
 
 
 def test_sni_is_the_verified_name(waxseal, scripted, certificate):
@@ -112,13 +111,14 @@ def test_tls12_server_that_signs_with_rsa_pss(waxseal, scripted, authority, pref
 
 
 @BOTH
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1], ids=["1.0", "1.1"])
 def test_old_tls_is_refused(waxseal, scripted, authority, version, tls):
     context = authority.leaf(key="rsa2048").server_context(minimum=version, maximum=version, ciphers=LAX)
     upstream = scripted(tls, context=context)
     proxy = waxseal(upstream)
     attempt(proxy, "451 4.7.5", retry=False)
-    assert "TLS 1.0/1.1" in proxy.log_text()
+    proxy.wait_text("TLS 1.0/1.1")
     assert upstream.in_tls == b""
 
 
@@ -130,7 +130,7 @@ def test_server_that_wants_a_client_certificate(waxseal, scripted, authority, ve
     context.load_verify_locations(authority.ca_file)
     proxy = waxseal(scripted(tls, context=context))
     attempt(proxy, "451 4.7.5", retry=False)
-    assert "wants a client certificate" in proxy.log_text()
+    proxy.wait_text("wants a client certificate")
 
 
 def test_system_trust_store_does_not_know_our_authority(waxseal, scripted):
@@ -138,7 +138,7 @@ def test_system_trust_store_does_not_know_our_authority(waxseal, scripted):
     upstream = scripted()
     proxy = waxseal(upstream, {"ca_file": None})
     attempt(proxy, "451 4.7.5", retry=False)
-    assert "not trusted" in proxy.log_text()
+    proxy.wait_text("not trusted")
 
 
 @pytest.mark.parametrize("curve", ["prime256v1", "secp384r1", "secp521r1"])

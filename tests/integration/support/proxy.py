@@ -77,18 +77,17 @@ def upstream_table(directory, upstream, **changes):
 
 
 class Waxseal:
-    """One running proxy. `configuration` is a dict like the TOML file; listen gets a free port when it has none."""
+    """One running proxy. `configuration` is a dict like the TOML file; the first listener gets the port when it has no
+    address. prefix: a command in front of it, such as prlimit."""
 
-    def __init__(self, directory, configuration=None, arguments=(), env=None, log_level="debug", prefix=()):
+    def __init__(self, directory, configuration, port=None, env=None, log_level="debug", log_format="json", prefix=()):
         os.makedirs(directory, exist_ok=True)
         self.directory = directory
-        self.port = free_port()
-        argv = [*prefix, binary(), "run", "--log-format", "json", "--log-level", log_level]
-        if configuration is not None:
-            self.file = os.path.join(directory, "waxseal.toml")
-            self.write(configuration)
-            argv += ["-c", self.file]
-        self.process = Process([*argv, *arguments], directory, "waxseal", env=env or environment(), cwd=directory)
+        self.port = port or free_port()
+        self.file = os.path.join(directory, "waxseal.toml")
+        self.write(configuration)
+        argv = [*prefix, binary(), "run", "-c", self.file, "--log-format", log_format, "--log-level", log_level]
+        self.process = Process(argv, directory, "waxseal", env=env or environment(), cwd=directory)
         self.pid = self.process.pid
         self._parsed = []
         self._offset = {}
