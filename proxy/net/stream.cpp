@@ -45,7 +45,7 @@ Stream::~Stream() = default;
 int Stream::connect(const Address& address) noexcept {
     sockaddr_storage to;
     address.to(to);
-    auto request = std::make_unique<ConnectRequest>();
+    auto* request = new ConnectRequest;  // libuv's until the callback
     const int result =
         uv_tcp_connect(&request->request, &tcp_, reinterpret_cast<const sockaddr*>(&to),
                        [](uv_connect_t* done, int status) noexcept {
@@ -55,7 +55,7 @@ int Stream::connect(const Address& address) noexcept {
                            if (stream->events_ != nullptr && stream->phase_ == Phase::open)
                                stream->events_->on_connected(status);
                        });
-    if (result == 0) static_cast<void>(request.release());
+    if (result != 0) delete request;
     return result;
 }
 
