@@ -42,7 +42,7 @@ Stream::Stream(Loop& loop, StreamEvents& events) : loop_(loop), events_(&events)
 
 Stream::~Stream() = default;
 
-int Stream::connect(const Address& address) noexcept {
+int Stream::connect(const Address& address) {
     sockaddr_storage to;
     address.to(to);
     auto* request = new ConnectRequest;  // libuv's until the callback

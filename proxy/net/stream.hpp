@@ -38,7 +38,7 @@ class Stream final : public HandleOwner {
     void set_events(StreamEvents& events) noexcept { events_ = &events; }
 
     // 0, or the reason why the attempt failed at once; otherwise on_connected() comes.
-    [[nodiscard]] int connect(const Address& address) noexcept;
+    [[nodiscard]] int connect(const Address& address);
     // Takes over a connected socket; on error it is closed by the caller.
     [[nodiscard]] int open(int socket) noexcept;
 
