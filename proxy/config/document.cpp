@@ -2,8 +2,25 @@
 // exception can arise.
 #include "config/document.hpp"
 
-#include <toml++/toml.h>
 #include <algorithm>
+
+namespace waxseal::config {
+namespace {
+// toml++ 3.3 trips over its own assertions on some texts that are no TOML, "[[.a" for one. These
+// become an exception, in every build: in a library built without assertions they are assumptions.
+struct Unparsable {};
+[[noreturn]] void throw_unparsable() { throw Unparsable(); }
+}  // namespace
+}  // namespace waxseal::config
+
+// Hence our own copy of the parser, which is also the one that is fuzzed.
+#undef TOML_SHARED_LIB
+#undef TOML_HEADER_ONLY
+#define TOML_HEADER_ONLY 1
+#define TOML_ASSERT(condition) \
+    ((condition) ? static_cast<void>(0) : ::waxseal::config::throw_unparsable())
+#include <toml++/toml.h>
+
 
 #include "base/text.hpp"
 #include "config/nesting.hpp"
@@ -103,6 +120,28 @@ std::string advice(std::string_view description, std::string_view line) {
     return quotes_hint(line);
 }
 
+// The assertion does not say where, but a part of the text that ends before it does not fail it.
+unsigned unparsable_line(std::string_view text) {
+    const auto unparsable = [](std::string_view part) {
+        try {
+            static_cast<void>(toml::parse(part));
+        } catch (const toml::parse_error&) {
+            return false;
+        } catch (const Unparsable&) {
+            return true;
+        }
+        return false;
+    };
+    std::vector<std::size_t> ends;
+    for (std::size_t end = text.find('\n'); end != std::string_view::npos;
+         end = text.find('\n', end + 1)) {
+        ends.push_back(end);
+    }
+    const auto line = std::ranges::partition_point(
+        ends, [&](std::size_t end) { return !unparsable(text.substr(0, end)); });
+    return static_cast<unsigned>(line - ends.begin()) + 1;
+}
+
 }  // namespace
 
 std::expected<Document, SyntaxError> parse_document(std::string_view text,
@@ -122,6 +161,10 @@ std::expected<Document, SyntaxError> parse_document(std::string_view text,
             SyntaxError{{source, place.line, place.column},
                         "this is not TOML: " + std::string(error.description()) +
                             advice(error.description(), line_of(text, place.line))});
+    } catch (const Unparsable&) {
+        return std::unexpected(
+            SyntaxError{{source, unparsable_line(text), 1},
+                        "this is not TOML: a key, a value or a [section] was expected"});
     }
 }
 

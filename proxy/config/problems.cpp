@@ -2,6 +2,7 @@
 #include "config/problems.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include "base/text.hpp"
 
@@ -36,17 +37,21 @@ void Problems::add(const Place& place, std::string text, bool warning) {
 }
 
 std::vector<Problem> Problems::take(const std::string& file) {
-    const auto rank = [&file](const Problem& problem) { return problem.source == file ? 0 : 1; };
-    std::ranges::stable_sort(found_, [&rank](const Problem& a, const Problem& b) {
-        if (rank(a) != rank(b)) return rank(a) < rank(b);
-        if (rank(a) != 0) return false;
-        return a.line != b.line ? a.line < b.line : a.column < b.column;
-    });
+    // What is not in the file keeps the order in which it was found.
+    std::vector<std::tuple<bool, unsigned, unsigned, std::size_t>> order;
+    for (std::size_t i = 0; i < found_.size(); ++i) {
+        const bool elsewhere = found_[i].source != file;
+        order.emplace_back(elsewhere, elsewhere ? 0 : found_[i].line,
+                           elsewhere ? 0 : found_[i].column, i);
+    }
+    std::ranges::sort(order);
+    std::vector<Problem> result;
+    for (const auto& place : order) result.push_back(std::move(found_[std::get<3>(place)]));
     if (dropped_ > 0) {
-        found_.push_back(
+        result.push_back(
             {file, 0, 0, "and " + std::to_string(dropped_) + " more problems", !failed_});
     }
-    return std::move(found_);
+    return result;
 }
 
 std::string quote(std::string_view text) {

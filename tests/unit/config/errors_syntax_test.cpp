@@ -35,6 +35,7 @@ address = "a.example:465"
 [log]
 )",
          R"(f:4:1: this is not TOML: )", R"(remove one of the two)"},
+        {"\n[.a]\n", R"(f:2:)", R"()"},
         {"\xFF", R"(f:1:1: this is not TOML: )", R"()"},
         {"address = smtp.example.com:465\n", R"(f:1:11: this is not TOML: )",
          R"(a text needs quotes: address = "…")"},
