@@ -30,11 +30,11 @@ void Connection::set_notify(std::function<void()> notify) { notify_ = std::move(
 smtp::ClientEvent Connection::next() {
     while (true) {
         note_tls();
-        flush();
         if (failure_ && client_.phase() != smtp::Client::Phase::finished) {
             deadline_.stop();
-            return event::Failed{*failure_, std::nullopt};
+            return event::Failed{*failure_};
         }
+        flush();
         smtp::ClientEvent told = client_.next();
         if (std::holds_alternative<event::StartTls>(told)) {
             started_ = reactor_.now();
@@ -58,9 +58,12 @@ smtp::ClientEvent Connection::next() {
 // at.
 void Connection::note_tls() {
     if (secured_ || channel_->tls() != TlsPhase::established) return;
-    const auto proof = channel_->verified_peer();
-    if (!proof) return;
     secured_ = reactor_.now();
+    const auto proof = channel_->verified_peer();
+    if (!proof) {
+        failure_ = Failure{FailureKind::tls, "the upstream's certificate was not verified"};
+        return;
+    }
     timings_.tls = *secured_ - started_;
     client_.secured(*proof);
 }
@@ -69,7 +72,6 @@ bool Connection::take_input() {
     const std::string_view input = channel_->readable();
     note_tls();
     if (input.empty()) return false;
-    progress_ += input.size();
     client_.receive(input);
     channel_->consume(input.size());
     return true;
@@ -87,7 +89,7 @@ std::optional<smtp::ClientEvent> Connection::note_end() {
         failure_ =
             Failure{FailureKind::tls,
                     reason.empty() ? "the upstream closed during the TLS handshake" : reason};
-        return event::Failed{*failure_, std::nullopt};
+        return event::Failed{*failure_};
     }
     client_.end_of_input(end, reason);
     return client_.next();

@@ -94,6 +94,7 @@ std::optional<Connector::Outcome> Connector::log_in() {
         Failure failure{FailureKind::lost, "the upstream closed the connection"};
         if (auto* bad = std::get_if<event::Failed>(&told)) failure = std::move(bad->failure);
         connection_->close();
+        connection_->set_notify(nullptr);
         retire(reactor_, std::move(connection_));
         return failed(failure);
     }

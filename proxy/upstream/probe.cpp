@@ -7,7 +7,7 @@
 namespace waxseal::upstream {
 
 Probe::Probe(Reactor& reactor, std::shared_ptr<Provider> provider, std::function<void(bool)> done)
-    : reactor_(reactor), done_(std::move(done)) {
+    : reactor_(reactor), done_(std::make_shared<std::function<void(bool)>>(std::move(done))) {
     connector_ = std::make_unique<Connector>(reactor, Connector::Providers{std::move(provider)},
                                              "probe", [this] { advance(); });
 }
@@ -29,8 +29,8 @@ void Probe::advance() {
         connection.set_notify(nullptr);
         retire(reactor_, std::move(**outcome));
     }
-    reactor_.defer([done = std::exchange(done_, nullptr), ready] {
-        if (done) done(ready);
+    reactor_.defer([done = done_, ready] {
+        if (const auto call = std::exchange(*done, nullptr)) call(ready);
     });
 }
 

@@ -16,12 +16,15 @@ class Probe {
     // `done` is called once, through the reactor, with whether the login succeeded. Destroying the
     // probe cancels it.
     Probe(Reactor& reactor, std::shared_ptr<Provider> provider, std::function<void(bool)> done);
+    ~Probe() { *done_ = nullptr; }
+    Probe(const Probe&) = delete;
+    Probe& operator=(const Probe&) = delete;
 
   private:
     void advance();
 
     Reactor& reactor_;
-    std::function<void(bool)> done_;
+    std::shared_ptr<std::function<void(bool)>> done_;  // emptied at destruction
     std::unique_ptr<Connector> connector_;
 };
 

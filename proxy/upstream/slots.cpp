@@ -18,7 +18,7 @@ Slots::Request::Request(Reactor& reactor, std::shared_ptr<State> state,
         granted_ = true;
     } else {
         state_->waiting.push_back(this);
-        reclaim_one(reactor_, *state_);
+        reclaim_one(reactor_, state_);
     }
 }
 
@@ -27,16 +27,20 @@ void Slots::Request::spare(std::function<void()> reclaim) {
     *reclaim_ = std::move(reclaim);
     if (!*reclaim_) return;
     state_->spare.push_back(this);
-    if (!state_->waiting.empty()) reclaim_one(reactor_, *state_);
+    if (!state_->waiting.empty()) reclaim_one(reactor_, state_);
 }
 
 // One waiting request asks one holder: each that begins to wait, and each offer that finds somebody
 // waiting.
-void Slots::Request::reclaim_one(Reactor& reactor, State& state) {
-    if (state.spare.empty()) return;
-    Request* const holder = state.spare.front();
-    state.spare.pop_front();
-    call_later(reactor, holder->reclaim_);
+void Slots::Request::reclaim_one(Reactor& reactor, const std::shared_ptr<State>& state) {
+    if (state->spare.empty()) return;
+    Request* const holder = state->spare.front();
+    state->spare.pop_front();
+    reactor.defer([&reactor, state, reclaim = holder->reclaim_] {
+        if (const auto call = *reclaim) return call();
+        // It has found a use for it meanwhile: then another is asked.
+        if (!state->waiting.empty()) reclaim_one(reactor, state);
+    });
 }
 
 void Slots::Request::call_later(Reactor& reactor,

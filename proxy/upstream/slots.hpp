@@ -54,7 +54,7 @@ class Slots::Request {
     friend class Slots;
     static void call_later(Reactor& reactor,
                            const std::shared_ptr<std::function<void()>>& function);
-    static void reclaim_one(Reactor& reactor, State& state);
+    static void reclaim_one(Reactor& reactor, const std::shared_ptr<State>& state);
 
     Reactor& reactor_;
     std::shared_ptr<State> state_;
