@@ -32,7 +32,10 @@ Session::Session(Reactor& reactor, std::unique_ptr<Channel> channel,
     channel_->set_notify([this] { pump(); });
 }
 
-Session::~Session() { drop_connection(); }
+// Nothing is deferred from here: what it could call back is gone.
+Session::~Session() {
+    if (upstream::Connection* const upstream = connection()) upstream->close();
+}
 
 void Session::start() {
     log::debug(
@@ -71,7 +74,9 @@ void Session::pump() {
     pump_ = Pump::resting;
 }
 
-bool Session::step() { return step_downstream() || step_upstream(); }
+// The upstream first: what it has already said belongs to what it was asked until now, and must not
+// be taken for the reply to the device's next command.
+bool Session::step() { return step_upstream() || step_downstream(); }
 
 bool Session::step_downstream() {
     if (!body_blocked()) {
@@ -85,7 +90,9 @@ bool Session::step_downstream() {
     }
     if (server_.buffered() >= limits::read_block) return false;
     if (const std::string_view input = channel_->readable(); !input.empty()) {
-        progress_ += input.size();
+        // Octets of a command that does not end are no progress, and neither are those after the
+        // end.
+        if (server_.phase() == smtp::Server::Phase::body) progress_ += input.size();
         server_.receive(input);
         channel_->consume(input.size());
         return true;
@@ -173,6 +180,7 @@ void Session::downstream_late() {
     }
     record_.end = "idle";
     abandon("aborted");
+    drop_connection();
     server_.shut_down(farewell::idle());
     pump();
 }

@@ -81,6 +81,7 @@ void Session::on(event::MailReply told) {
     const smtp::Reply reply = for_downstream(told.reply);
     if (!reply.positive()) end_transaction(outcome_of(reply), reply);
     server_.reply(reply);
+    if (connection()->client().phase() != smtp::Client::Phase::open) drop_connection();
 }
 
 void Session::on(event::RcptReply told) {
@@ -110,7 +111,8 @@ void Session::on(event::DataReply told) {
     end_transaction(outcome_of(reply), reply);
     server_.reply(reply);
     smtp::Client& client = connection()->client();
-    if (client.phase() == smtp::Client::Phase::open) client.reset();
+    if (client.phase() == smtp::Client::Phase::open) return client.reset();
+    drop_connection();
 }
 
 void Session::on(event::MessageReply told) {
