@@ -30,7 +30,7 @@ std::size_t Conversation::count(std::string_view verb) const {
 class ScriptedUpstream::Peer {
   public:
     Peer(ScriptedUpstream& server, std::shared_ptr<Wire> wire)
-        : server_(server), conversation{std::move(wire), {}, {}, {}, 0, 0} {
+        : server_(server), conversation{std::move(wire), {}, {}, {}, {}, 0, 0} {
         conversation.wire->set_on_activity([this] { turn(); });
         if (server_.options.tls != Tls::implicit) greet();
     }
@@ -111,6 +111,7 @@ bool ScriptedUpstream::Peer::take_message() {
     if (mark == std::string::npos) return false;
     const std::size_t length = empty ? 3 : mark + 5;
     taken_ -= got.size() - length;
+    conversation.raw.push_back(got.substr(0, length));
     std::string message = got.substr(0, length - 3);
     for (std::size_t at = message.starts_with('.') ? 0 : message.find("\r\n.");
          at != std::string::npos; at = message.find("\r\n.", at + 1))

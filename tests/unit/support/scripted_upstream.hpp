@@ -47,7 +47,7 @@ struct Deviation {
         stop_taking,  // says nothing and reads nothing any more
     };
     Step step = Step::greeting;
-    std::string say;  // these octets instead of the good reply; empty: nothing is said
+    std::string say = {};  // these octets instead of the good reply; empty: nothing is said
     Then then = Then::go_on;
     std::size_t after = 0;
     bool besides = false;  // the good reply first, then `say`
@@ -58,6 +58,7 @@ struct Conversation {
     std::shared_ptr<Wire> wire;
     std::vector<std::string> commands;  // without line ends, secrets and all
     std::vector<std::string> messages;  // complete ones, un-stuffed, with their line ends
+    std::vector<std::string> raw;       // the same on the wire, with their end marks
     std::string unfinished;             // wire octets after the last 354 that no end mark followed
     std::size_t accepted = 0;           // messages that were answered 250
     std::size_t rejected = 0;           // messages that were answered otherwise

@@ -1,0 +1,91 @@
+// What must hold after every session, whatever happened in it. Used by the failure injection, the
+// simulations and the fuzz target; each broken rule is one line of text.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "unit/support/lenient.hpp"
+#include "unit/support/world.hpp"
+
+namespace waxseal::testing {
+
+using Wrongs = std::vector<std::string>;
+
+inline std::string listed(const Wrongs& wrongs) {
+    std::string text;
+    for (const std::string& one : wrongs) text += "- " + one + "\n";
+    return text;
+}
+
+// Towards the upstream: only whole messages that were meant (all that are in `meant` end with an
+// end mark the device has sent), and nothing that any server could read otherwise.
+inline void check_messages(const ScriptedUpstream& upstream, const std::vector<std::string>* meant,
+                           Wrongs& wrongs) {
+    for (std::size_t i = 0; i < upstream.connections(); ++i) {
+        const Conversation& one = upstream[i];
+        for (const std::string& raw : one.raw) {
+            if (count_messages_leniently(raw, Begins::message) != 1)
+                wrongs.emplace_back("a message that some servers take for several");
+        }
+        if (count_messages_leniently(one.unfinished, Begins::message) != 0)
+            wrongs.emplace_back("an unfinished message that some servers take for a whole one");
+        for (const std::string& message : one.messages) {
+            if (meant != nullptr &&
+                std::find(meant->begin(), meant->end(), message) == meant->end())
+                wrongs.push_back("a message that nobody sent: " + message.substr(0, 200));
+        }
+        if (one.wire->sent_in_clear().find("AUTH") != std::string::npos &&
+            upstream.options.tls != ScriptedUpstream::Tls::none)
+            wrongs.emplace_back("credentials in clear");
+        if (one.wire->fate() == Fate::open)
+            wrongs.emplace_back("an upstream connection stays open");
+    }
+}
+
+inline void check_log(const LogCapture& log, std::size_t sessions, Wrongs& wrongs) {
+    const auto ends = log.of("session_end");
+    if (ends.size() != sessions)
+        wrongs.push_back(std::to_string(ends.size()) + " session_end for " +
+                         std::to_string(sessions) + " sessions");
+    for (const auto& event : ends) {
+        for (const std::string_view key :
+             {"session", "listener", "client", "downstream_tls", "upstream_tls", "end", "ms"})
+            if (event[key].empty()) wrongs.push_back("session_end without " + std::string(key));
+        for (const std::string_view key : {"helo", "account", "transactions"}) {
+            if (std::none_of(event.fields.begin(), event.fields.end(),
+                             [&](const log::Field& field) { return field.key() == key; }))
+                wrongs.push_back("session_end has no field " + std::string(key));
+        }
+    }
+    if (log.all().find(password) != std::string::npos)
+        wrongs.emplace_back("the password is logged");
+}
+
+// After the sessions' end: ends what is left, and looks for what stays behind.
+inline void check_nothing_left(World& world, Wrongs& wrongs) {
+    if (world.proxy->sessions() != 0)
+        wrongs.push_back(std::to_string(world.proxy->sessions()) + " sessions left");
+    world.proxy.reset();
+    world.reactor.run_until_idle();
+    if (world.reactor.armed() != 0) wrongs.emplace_back("an alarm stays armed");
+    for (const auto& provider : world.settings->providers) {
+        if (provider->slots.in_use() != 0) wrongs.emplace_back("a slot stays in use");
+        if (provider->slots.waiting() != 0) wrongs.emplace_back("somebody waits for a slot");
+        if (static_cast<FakeDialer&>(*provider->dialer).under_way() != 0)
+            wrongs.emplace_back("somebody dials");
+    }
+}
+
+// All of it.
+inline Wrongs check_all(World& world, const std::vector<std::string>* meant = nullptr) {
+    Wrongs wrongs;
+    check_nothing_left(world, wrongs);
+    check_messages(world.upstream, meant, wrongs);
+    check_log(world.log, world.devices.size(), wrongs);
+    return wrongs;
+}
+
+}  // namespace waxseal::testing
