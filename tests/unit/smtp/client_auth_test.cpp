@@ -15,10 +15,10 @@ namespace {
 const std::string plain = "AHVzZXIAY29ycmVjdCBob3JzZQ==";
 const std::string welcome = "235 2.7.0 Welcome\r\n";
 
-ClientScenario login(SaslChoice choice, std::vector<Step> steps) {
+ClientScenario login(SaslChoice choice, std::vector<ClientStep> steps) {
     ClientScenario scenario{login_settings(Security::implicit, choice), {}};
     scenario.steps = {{{}, "", "220 up.test ESMTP\r\n"}, {{}, ehlo, offer}};
-    for (Step& step : steps) scenario.steps.push_back(std::move(step));
+    for (ClientStep& step : steps) scenario.steps.push_back(std::move(step));
     return scenario;
 }
 
@@ -30,7 +30,7 @@ std::string only(std::string_view mechanisms) {
 std::string outcome(const ClientScenario& scenario) {
     ClientPeer peer(scenario.settings);
     peer.run();
-    for (const Step& step : scenario.steps) {
+    for (const ClientStep& step : scenario.steps) {
         CHECK(peer.fresh() == step.expect);
         peer.receive(step.reply);
     }

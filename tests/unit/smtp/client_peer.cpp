@@ -50,7 +50,7 @@ Path path(const std::string& text, PathKind kind) {
 bool play_until(ClientPeer& peer, const ClientScenario& scenario, std::size_t stop) {
     peer.run();
     for (std::size_t i = 0; i <= stop; ++i) {
-        const Step& step = scenario.steps[i];
+        const ClientStep& step = scenario.steps[i];
         if (step.act) {
             step.act(peer.client());
             peer.run();
@@ -86,7 +86,7 @@ struct Wrong {
     bool fatal;  // whatever was waited for
 };
 
-std::vector<Wrong> wrongs(const Step& step) {
+std::vector<Wrong> wrongs(const ClientStep& step) {
     return {{"nothing but a line end", "\r\n", true},
             {"garbage", "hello there\r\n", true},
             {"bare LF", "250 ok\n", true},

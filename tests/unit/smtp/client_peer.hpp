@@ -16,7 +16,7 @@ namespace waxseal::testing {
 
 using Act = std::function<void(smtp::Client&)>;
 
-struct Step {
+struct ClientStep {
     Act act;
     std::string expect;
     std::string reply;
@@ -24,7 +24,7 @@ struct Step {
 
 struct ClientScenario {
     smtp::ClientSettings settings;
-    std::vector<Step> steps;
+    std::vector<ClientStep> steps;
 };
 
 struct ClientRun {

@@ -17,10 +17,10 @@ const std::string mail_command = "MAIL FROM:<a@b.c>\r\n";
 const std::string rcpt_command = "RCPT TO:<d@e.f>\r\n";
 
 // A login without TLS words and without credentials, and what follows.
-ClientScenario open_with(std::vector<Step> steps) {
+ClientScenario open_with(std::vector<ClientStep> steps) {
     ClientScenario scenario{plain_settings(Security::implicit), {}};
     scenario.steps = {{{}, "", "220 up.test ESMTP\r\n"}, {{}, ehlo, offer}};
-    for (Step& step : steps) scenario.steps.push_back(std::move(step));
+    for (ClientStep& step : steps) scenario.steps.push_back(std::move(step));
     return scenario;
 }
 
@@ -84,7 +84,7 @@ TEST_CASE("client: parameters only where they were offered") {
     mail_parameters.auth = true;
     RcptParameters rcpt_parameters;
     rcpt_parameters.notify = Notify{true, 0};
-    const std::vector<Step> everything{
+    const std::vector<ClientStep> everything{
         {mail("<a@b.c>", mail_parameters),
          "MAIL FROM:<a@b.c> SIZE=1234 BODY=8BITMIME RET=HDRS ENVID=id AUTH=<>\r\n", "250 ok\r\n"},
         {rcpt("<d@e.f>", rcpt_parameters), "RCPT TO:<d@e.f> NOTIFY=NEVER\r\n", "250 ok\r\n"}};
@@ -107,7 +107,7 @@ TEST_CASE("client: refused before it has begun") {
             scenario.steps[step].reply = no;
             ClientPeer peer(scenario.settings);
             peer.run();
-            for (const Step& each : scenario.steps) peer.receive(each.reply);
+            for (const ClientStep& each : scenario.steps) peer.receive(each.reply);
             CHECK(peer.result().events.starts_with("failed unavailable: "));
             CHECK(peer.client().phase() == Client::Phase::finished);
             CHECK(peer.client().pending() == 0);
@@ -130,12 +130,12 @@ TEST_CASE("client: greetings and offers of many lines") {
 
 TEST_CASE("client: replies of the wrong kind") {
     struct Row {
-        std::vector<Step> steps;
+        std::vector<ClientStep> steps;
     };
-    const Step sender{mail("<a@b.c>"), mail_command, "250 ok\r\n"};
-    const Step recipient{rcpt("<d@e.f>"), rcpt_command, "250 ok\r\n"};
-    const Step begin{data(), "DATA\r\n", "354 go\r\n"};
-    const std::vector<std::vector<Step>> rows{
+    const ClientStep sender{mail("<a@b.c>"), mail_command, "250 ok\r\n"};
+    const ClientStep recipient{rcpt("<d@e.f>"), rcpt_command, "250 ok\r\n"};
+    const ClientStep begin{data(), "DATA\r\n", "354 go\r\n"};
+    const std::vector<std::vector<ClientStep>> rows{
         {{mail("<a@b.c>"), mail_command, "354 go\r\n"}},
         {sender, {rcpt("<d@e.f>"), rcpt_command, "354 go\r\n"}},
         {sender, recipient, {data(), "DATA\r\n", "250 ok\r\n"}},
@@ -147,7 +147,7 @@ TEST_CASE("client: replies of the wrong kind") {
     for (const auto& steps : rows) {
         const ClientScenario scenario = open_with(steps);
         ClientPeer peer(scenario.settings);
-        for (const Step& step : scenario.steps) {
+        for (const ClientStep& step : scenario.steps) {
             if (step.act) step.act(peer.client());
             peer.run();
             peer.receive(step.reply);
