@@ -127,14 +127,14 @@ class Wire:
 
     def expect_end(self, timeout=60):
         """Reads on until the proxy ends the connection; how it did."""
-        self._socket.settimeout(timeout)
-        while True:
-            try:
+        try:
+            self._socket.settimeout(timeout)
+            while True:
                 self._receive()
-            except Ended as end:
-                return end.how
-            except OSError:
-                return "still open"
+        except Ended as end:
+            return end.how
+        except OSError:
+            return "still open"
 
     # Endings
 
