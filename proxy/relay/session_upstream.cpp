@@ -165,6 +165,8 @@ void Session::fail(const Failure& failure) {
         return server_.reply(outcome_unknown());
     }
     const smtp::Reply reply = reply_for(failure.kind);
+    if (transaction_->record.upstream.empty())
+        transaction_->record.upstream = settings_->providers.front()->name;
     if (transaction_->stage == Transaction::Stage::body) {
         transaction_->verdict = reply;
         return;
