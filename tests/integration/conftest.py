@@ -30,6 +30,12 @@ def pytest_configure():
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if {"endpoint", "postfix", "dovecot", "exim"} & set(item.fixturenames):
+            item.add_marker("realserver")
+
+
 def pytest_collection_finish(session):
     if session.items and not session.config.option.collectonly:
         try:

@@ -11,7 +11,7 @@ from support.messages import big_body, message
 from support.net import wait_until
 from support.upstream import drop, finish, reset, says, stall
 
-SHORT = {"upstream_reply": "1s", "data_reply": "1s", "tls_handshake": "1s", "connect": "1s", "queue": "1s"}
+SHORT = {"upstream_reply": "2s", "data_reply": "2s", "tls_handshake": "2s"}
 BEFORE_BODY = ["greeting", "ehlo_tls", "auth", "mail", "rcpt", "data"]
 STARTTLS_STEPS = ["greeting", "ehlo", "starttls"]
 COMMANDS = ["mail", "rcpt", "data", "end"]

@@ -7,6 +7,7 @@ import pytest
 from support.attempts import attempt, nothing_leaked
 from support.certificates import NAME, OTHER_NAME, Authority
 from support.messages import message
+from support.net import free_port
 
 BOTH = pytest.mark.parametrize("tls", ["implicit", "starttls"])
 LAX = "DEFAULT@SECLEVEL=0"
@@ -81,8 +82,14 @@ def test_good_certificate(waxseal, scripted, authority, kind, version):
 
 
 def test_ipv6(waxseal, scripted, authority):
+    """On both sides."""
     upstream = scripted(host="::1", context=authority.leaf(dns=(), ip=("::1",)).server_context())
-    attempt(waxseal(upstream, {"address": f"[::1]:{upstream.port}", "server_name": None}), "250 2.0.0", retry=False)
+    port = free_port()
+    proxy = waxseal(upstream, {"address": f"[::1]:{upstream.port}", "server_name": None}, {"address": f"[::1]:{port}"}, port=port)
+    with proxy.client(host="::1") as client:
+        client.ehlo()
+        assert client.transaction(message("ipv6")).code == 250
+    assert proxy.wait_event("session_end")["client"] == "::1"
 
 
 def test_server_name_in_upper_case(waxseal, scripted):

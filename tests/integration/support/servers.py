@@ -249,7 +249,7 @@ class Exim(Server):
         """A copy in reach of its user, with the name of a user that exists in place of the package's own."""
         cache = os.environ.get("WAXSEAL_PREFIX") or os.path.join(
             os.environ.get("XDG_CACHE_HOME") or os.path.join(os.environ.get("HOME") or "/root", ".cache"), "waxseal")
-        unpacked = os.path.join(cache, "exim4/usr/sbin/exim4")
+        unpacked = os.path.join(os.environ.get("WAXSEAL_EXIM") or os.path.join(cache, "exim4"), "usr/sbin/exim4")
         with open(unpacked if os.path.exists(unpacked) else "/usr/sbin/exim4", "rb") as file:
             octets = file.read()
         assert octets.count(self.PACKAGE_USER) == 1
