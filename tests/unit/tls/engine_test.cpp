@@ -205,7 +205,7 @@ TEST_CASE(
                     CHECK(cut.told.broken_count == (established ? 0 : 1));
                 }
                 CHECK(cut.told.ends() == 1);
-                CHECK_FALSE(cut.verified);
+                if (cut.told.closed == 0) CHECK_FALSE(cut.verified);
                 if (!established) {
                     CHECK(cut.told.broken == std::string(cut_server ? "server" : "client") +
                                                  " closed the connection during the TLS handshake");
