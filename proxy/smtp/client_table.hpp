@@ -42,9 +42,7 @@ struct ClientTable {
 
 static_assert([] {
     for (std::size_t i = 0; i < ClientTable::rows.size(); ++i) {
-        if (static_cast<std::size_t>(ClientTable::rows[i].step) != i ||
-            ClientTable::rows[i].handler == nullptr)
-            return false;
+        if (static_cast<std::size_t>(ClientTable::rows[i].step) != i) return false;
     }
     return true;
 }());

@@ -222,7 +222,7 @@ void Server::after_data(const Reply& reply) {
     }
     answer(reply);
     if (reply.intermediate()) {
-        body_.emplace(Body{DataDecoder(settings_.line_endings)});
+        body_.emplace(ServerBody{DataDecoder(settings_.line_endings)});
         return enter(Phase::body);
     }
     if (reply.transient()) {

@@ -87,6 +87,19 @@ using ServerEvent =
                  server_event::Reset, server_event::Quit, server_event::Violation,
                  server_event::Disconnected>;
 
+// What the machine remembers of the transaction under way, and of its body.
+struct ServerTransaction {
+    std::uint64_t recipients = 0;  // that stand
+    std::uint64_t refused = 0;
+    std::optional<Reply> doom;
+    bool smtputf8 = false;
+};
+struct ServerBody {
+    DataDecoder decoder;
+    bool refusal_told = false;
+    bool ended = false;
+};
+
 class Server {
   public:
     // One bit each, so that a table row can name several.
@@ -148,12 +161,6 @@ class Server {
     friend struct ServerTable;
     enum class Owed : std::uint8_t { nothing, hello, helo, mail, rcpt, data, message };
     enum class Input : std::uint8_t { open, ended, told };
-    struct Transaction {
-        std::uint64_t recipients = 0;  // that stand
-        std::uint64_t refused = 0;
-        std::optional<Reply> doom;
-        bool smtputf8 = false;
-    };
     using Handled = std::optional<ServerEvent>;  // nothing: answered here, go on with the next line
 
     void enter(Phase phase) noexcept { phase_ = phase; }
@@ -187,13 +194,8 @@ class Server {
     ByteQueue output_;
     LineReader lines_;
     std::uint64_t offered_size_;
-    std::optional<Transaction> transaction_;
-    struct Body {
-        DataDecoder decoder;
-        bool refusal_told = false;
-        bool ended = false;
-    };
-    std::optional<Body> body_;
+    std::optional<ServerTransaction> transaction_;
+    std::optional<ServerBody> body_;
     std::string hello_name_;
     std::string scratch_;
     std::string_view violation_;  // a pending end to tell: see reply() for DATA
