@@ -196,6 +196,7 @@ TEST_CASE("reply: refused, at every chunking with the same reason") {
         {"250\tok\r\n", "code"},
         {" 250 ok\r\n", "code"},
         {"199 ok\r\n", "code"},
+        {"150 ok\r\n", "code"},
         {"600 ok\r\n", "code"},
         {"260 ok\r\n", "code"},
         {"2a0 ok\r\n", "code"},

@@ -83,6 +83,7 @@ TEST_CASE("path: the null path is a sender only, the bare postmaster a recipient
     REQUIRE(postmaster.has_value());
     CHECK(postmaster->path.address() == "PostMaster");
     CHECK(postmaster->path.domain().empty());
+    CHECK(parse_path("<postmaster@d>", forward).has_value());
     CHECK(refused("<postmaster>", reverse));
     CHECK(refused("<@a:postmaster>", forward));
     CHECK(refused("<\"postmaster\">", forward));
@@ -152,6 +153,7 @@ TEST_CASE("path: what is refused") {
         "<\"a\"@\"b\">",
         // Source routes that are none.
         "<@a:>",
+        "<@a!u@d>",
         "<@a,:u@d>",
         "<@a,b:u@d>",
         "<@a@b:u@d>",
@@ -242,6 +244,10 @@ TEST_CASE("path: the limits of RFC 5321 4.5.3.1") {
     CHECK(parse_path(path(2, 25), forward).has_value());
     CHECK(refused(path(3, 25), forward));
     CHECK(refused(path(1, 26), forward));
+    std::string domain = "d";
+    for (int i = 0; i < 127; ++i) domain += ".d";
+    CHECK(parse_path("<@" + domain + ":u@d>", forward).has_value());
+    CHECK(refused("<@" + domain + "d:u@d>", forward));
     // A route does not count once it is gone.
     CHECK(parse_path("<@x,@y:" + path(2, 25).substr(1), forward).has_value());
 }
