@@ -17,8 +17,6 @@ inline constexpr std::size_t sasl_line = 12288;
 inline constexpr std::size_t local_part = 64;
 inline constexpr std::size_t domain = 255;
 inline constexpr std::size_t path = 256;
-// Parameters of one MAIL or RCPT: there are seven that we know.
-inline constexpr std::size_t esmtp_parameters = 16;
 
 // RFC 5321 4.5.3.1.5 says 512 for a reply line; providers exceed it.
 inline constexpr std::size_t reply_line = 4096;

@@ -3,8 +3,6 @@
 // possibly in the form of IPv4.
 #include "smtp/address_literal.hpp"
 
-#include <algorithm>
-
 #include "base/text.hpp"
 
 namespace waxseal::smtp {
@@ -54,7 +52,7 @@ bool valid_ipv6(std::string_view text) noexcept {
     if (compressed && text.empty()) return true;
     for (;; ++groups) {
         if (groups > 8) return false;
-        if (text.find(':') == std::string_view::npos && valid_ipv4(text)) {
+        if (valid_ipv4(text)) {
             groups += 2;
             break;
         }

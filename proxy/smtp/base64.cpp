@@ -5,6 +5,7 @@
 // zero: so each octet string has exactly one text, and no two parsers can disagree about one.
 #include "smtp/base64.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 

@@ -1,9 +1,9 @@
-// What one side of SMTP offers in its EHLO reply (RFC 5321 4.1.1.1), as values: an allow-list of the
-// extensions that waxseal understands. Whatever else an upstream offers (XCLIENT, BURL, ETRN …) is
-// not even represented here, so it cannot be offered on.
+// What one side of SMTP offers in its EHLO reply (RFC 5321 4.1.1.1), as values: an allow-list of
+// the extensions that waxseal understands. Whatever else an upstream offers (XCLIENT, BURL, ETRN …)
+// is not even represented here, so it cannot be offered on.
 //
-// Flow, for a session: parse_ehlo() of the upstream's reply; translate() it with what waxseal itself
-// can honour; write_ehlo() for the downstream.
+// Flow, for a session: parse_ehlo() of the upstream's reply; translate() it with what waxseal
+// itself can honour; write_ehlo() for the downstream.
 #pragma once
 
 #include <cstdint>

@@ -98,11 +98,10 @@ LineReader::Result LineReader::finish(std::string_view rest) noexcept {
 // The line's end is not there yet. Once it can only be too long its octets need not be kept, except
 // a CR at the very end: the next octet decides what it is.
 LineReader::Result LineReader::wait(std::string_view buffer) noexcept {
-    if (discarded_ == 0 && buffer.size() < limit_) return NeedInput{0};
-    const std::size_t kept = buffer.ends_with('\r') ? 1 : 0;
-    const std::size_t discard = buffer.size() - kept;
+    if (buffer.size() < limit_) return NeedInput{0};
+    const std::size_t discard = buffer.size() - (buffer.ends_with('\r') ? 1 : 0);
     discarded_ += discard;
-    scanned_ = kept;
+    scanned_ = 0;
     return NeedInput{discard};
 }
 

@@ -5,12 +5,12 @@
 // numbers and enumerators; nothing else of the downstream's text survives.
 #include "smtp/parameters.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <limits>
 #include <span>
 
-#include "base/limits.hpp"
 #include "base/text.hpp"
 
 namespace waxseal::smtp {
@@ -189,13 +189,12 @@ class Walk {
         return make_reply(555, {5, 5, 4}, "Unsupported parameter");
     }
 
+    // At most once along the rows: what is unknown or comes again ends it.
     std::expected<Parameters, Reply> run(std::string_view text) {
-        for (std::size_t count = 0; !text.empty(); ++count) {
+        while (!text.empty()) {
             if (!text.starts_with(' ')) return std::unexpected(bad_parameter("Syntax error"));
             text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
             if (text.empty()) break;
-            if (count == limits::esmtp_parameters)
-                return std::unexpected(bad_parameter("Too many parameters"));
             const std::string_view word = text.substr(0, text.find(' '));
             if (auto refusal = take(word)) return std::unexpected(std::move(*refusal));
             text.remove_prefix(word.size());

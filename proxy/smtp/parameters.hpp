@@ -1,8 +1,8 @@
 // ESMTP parameters of MAIL and RCPT: parsed, checked, and rebuilt; an allow-list, never a
 // pass-through.
 //
-// SIZE RFC 1870; BODY RFC 6152; SMTPUTF8 RFC 6531; RET, ENVID, NOTIFY, ORCPT RFC 3461; AUTH RFC 4954
-// 5 (validated, then replaced by AUTH=<>: the device is not authenticated at the upstream). A
+// SIZE RFC 1870; BODY RFC 6152; SMTPUTF8 RFC 6531; RET, ENVID, NOTIFY, ORCPT RFC 3461; AUTH RFC
+// 4954 5 (validated, then replaced by AUTH=<>: the device is not authenticated at the upstream). A
 // parameter given twice, a value where none is due or missing where one is, or a bad value is 501
 // 5.5.4; an unknown parameter is 555 5.5.4. A SIZE of 20 digits that does not fit a number is the
 // largest number, so that the answer to it is 552. An ORCPT of another address type than rfc822 is
