@@ -200,11 +200,14 @@ log::Format choose_format(config::LogFormat format, bool terminal) noexcept {
 
 bool is_journal(int descriptor, const char* journal_stream) noexcept {
     if (journal_stream == nullptr) return false;
-    unsigned long long device = 0;
-    unsigned long long inode = 0;
-    if (std::sscanf(journal_stream, "%llu:%llu", &device, &inode) != 2) return false;
     struct stat status{};
-    return ::fstat(descriptor, &status) == 0 && status.st_dev == device && status.st_ino == inode;
+    if (::fstat(descriptor, &status) != 0) return false;
+    // "DEVICE:INODE", in decimal
+    std::array<char, 64> own{};
+    std::snprintf(own.data(), own.size(), "%llu:%llu",
+                  static_cast<unsigned long long>(status.st_dev),
+                  static_cast<unsigned long long>(status.st_ino));
+    return std::string_view(own.data()) == journal_stream;
 }
 
 log::Level to_level(config::LogLevel level) noexcept {

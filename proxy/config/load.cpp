@@ -48,7 +48,8 @@ void replace_upstreams(Drafts& drafts, const Entry& given, Problems& problems) {
     } else {
         problems.error(given.place, url.error());
     }
-    drafts.upstream.assign(1, std::move(draft));
+    drafts.upstream.clear();
+    drafts.upstream.push_back(std::move(draft));
     // Their lists of names are about upstreams that are gone.
     for (Draft<Listen>& listen : drafts.listen) {
         std::erase_if(listen.entries, [](const Entry& entry) { return entry.key == "upstream"; });
