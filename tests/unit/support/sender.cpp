@@ -21,9 +21,10 @@ std::string stuffed(std::string_view text) {
 Sender::Sender(FakeReactor& reactor, std::shared_ptr<Wire> wire, SenderOptions options)
     : wire_(std::move(wire)),
       options_(std::move(options)),
-      pause_(reactor.alarm([this] { send_rest(); })),
+      pause_(reactor.alarm([this] { paused(); })),
       results_(options_.messages.size()) {
     wire_->set_on_activity([this] { turn(); });
+    pause_->arm(Duration{});
 }
 
 Sender::~Sender() { wire_->set_on_activity(nullptr); }
@@ -143,6 +144,12 @@ void Sender::send_body() {
     send(rest_.substr(0, half), {});
     rest_.erase(0, half);
     pause_->arm(options_.body_pause);
+}
+
+// The alarm is also how it begins: the greeting may have come before it.
+void Sender::paused() {
+    if (doing_ == Doing::body) return send_rest();
+    turn();
 }
 
 void Sender::send_rest() {

@@ -3,8 +3,9 @@
 //
 // Driven by what arrives, so that it can run beside other senders and any disturbance.
 //
-// Flow: construct with the wire whose channel() a session has; run the reactor until done(). Then
-//   wrongs() lists broken promises, results what became of each message.
+// Flow: construct with the wire whose channel() a session has or will have (what has come before
+//   counts); run the reactor until done(). Then wrongs() lists broken promises, results what became
+//   of each message.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +32,7 @@ struct SenderOptions {
     std::size_t give_up = 0;  // with 1, 2, …: hangs up instead of its so-manieth segment; 0: never
     EndOfInput give_up_how = EndOfInput::clean;
     // How many octets the next segment has; all by default.
-    std::function<std::size_t()> segment;
+    std::function<std::size_t()> segment = {};
 };
 
 class Sender {
@@ -69,6 +70,7 @@ class Sender {
     void after_envelope();
     void after_attempt(int code);
     void send_body();
+    void paused();
     void send_rest();
     void send(std::string_view octets, std::vector<std::string> commands);
     void finish();
