@@ -197,7 +197,15 @@ class Listener::Acceptor final : public HandleOwner {
 std::expected<std::unique_ptr<Listener>, Error> Listener::open(Loop& loop,
                                                                const ListenOptions& options,
                                                                OnAccept on_accept) {
-    const int socket = open_socket(options);
+    int socket = open_socket(options);
+    // A host without IPv6 has every IPv4 address all the same: that is what "[::]" asks for.
+    const Address everywhere{};
+    if ((socket == -EAFNOSUPPORT || socket == -EADDRNOTAVAIL) && !options.v6_only &&
+        options.address.ip == everywhere.ip) {
+        ListenOptions ipv4 = options;
+        ipv4.address = *Address::parse("0.0.0.0", options.address.port);
+        socket = open_socket(ipv4);
+    }
     if (socket < 0) return std::unexpected(listen_error(options.address, -socket));
     auto acceptor = std::make_unique<Acceptor>(loop, socket, std::move(on_accept));
     if (const int error = acceptor->start(); error != 0) {
