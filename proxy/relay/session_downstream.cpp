@@ -64,7 +64,8 @@ void Session::on(event::BodyEnd end) {
     record.size = end.findings.octets;
     if (end.findings.bare_lf != 0) record.repairs.emplace_back("bare_lf");
     if (end.findings.bare_cr != 0) record.repairs.emplace_back("bare_cr");
-    if (end.verdict != smtp::BodyVerdict::acceptable && !transaction_->verdict) {
+    // The whole message decides, so that the answer does not depend on how it was cut into reads.
+    if (end.verdict != smtp::BodyVerdict::acceptable) {
         transaction_->verdict = smtp::refusal(end.verdict);
         drop_connection();
     }
