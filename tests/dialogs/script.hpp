@@ -1,0 +1,61 @@
+// Dialog scripts: what a device says and hears, and what its upstream gets and answers.
+//
+//   # comment
+//   set KEY VALUE        before the dialog: line_endings repair|reject, max_message_size,
+//                        max_recipients, max_errors, tls implicit|starttls|none,
+//                        offer A, B, C (or: offer none), unknown_offer (EHLO not asked for yet)
+//   c -> text            the device sends the text and CRLF
+//   c => text            the device sends the text
+//   c <- text            the next line that the device gets, exactly
+//   c <~ regex           the next reply, of however many lines; its first line matches from its
+//   start c close              the device ends its side c <- close           the session has been
+//   closed, everything was read c silent             nothing more has come u -> step: text      how
+//   the upstream will answer that step (greeting ehlo starttls auth mail
+//                        rcpt data body message rset quit), once; (close), (cut), (reset) at the
+//                        end of the text, or alone
+//   u => text            the upstream says this now
+//   u <- text            the next command the upstream got; the login is skipped unless asked for
+//   u connections N      so many connections were made to it
+//   log EVENT            such an event has been logged
+//   wait SECONDS         time passes
+//   upstream got:        last: all octets after the login, byte for byte; each following line with
+//                        CRLF, or without if it ends in \& ; "-- next --" between two connections
+//
+// Escapes: \r \n \t \0 \xHH \\. Replies have to be read before the device speaks again. Once a
+// dialog looks at what the upstream got, it must look at every command (but QUIT).
+#pragma once
+
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace waxseal::dialogs {
+
+struct ScriptLine {
+    std::size_t number;
+    std::string verb;  // "c ->", "u <-", "set", …
+    std::string text;  // escapes resolved, but in "c <~"
+};
+
+struct Script {
+    std::string file;
+    std::vector<ScriptLine> settings;
+    std::vector<ScriptLine> lines;
+    std::optional<std::string> upstream_got;
+    std::size_t upstream_got_line = 0;
+};
+
+// What is wrong, with its place: "FILE:LINE: …".
+class Wrong : public std::runtime_error {
+  public:
+    Wrong(const std::string& file, std::size_t line, const std::string& what)
+        : runtime_error(file + ":" + std::to_string(line) + ": " + what) {}
+};
+
+[[nodiscard]] Script read_script(const std::string& file);
+// Octets as a script would write them.
+[[nodiscard]] std::string escape(std::string_view octets);
+
+}  // namespace waxseal::dialogs
