@@ -353,23 +353,3 @@ TEST_CASE("a client needs a name that can be checked") {
     CHECK_FALSE(Engine::client(usual().client, std::string_view("mail.example.org\0.evil", 22))
                     .has_value());
 }
-
-TEST_CASE(
-    "the ClientHello offers PKCS#1 before PSS, X25519 first, and neither tickets nor early data") {
-    auto client = Engine::client(usual().client, "mail.example.org");
-    REQUIRE(client.has_value());
-    const std::string hello = take_output(**client);
-    using std::string_view_literals::operator""sv;
-    // signature_algorithms (13), with its length and that of its list
-    CHECK(hello.find("\0\x0D\0\x14\0\x12\4\3\5\3\6\3\4\1\5\1\6\1\x08\4\x08\5\x08\6"sv) !=
-          std::string::npos);
-    // supported_groups (10)
-    CHECK(hello.find("\0\x0A\0\x0A\0\x08\0\x1D\0\x17\0\x18\0\x19"sv) != std::string::npos);
-    // supported_versions (43)
-    CHECK(hello.find("\0\x2B\0\5\4\3\4\3\3"sv) != std::string::npos);
-    // server_name (0)
-    CHECK(hello.find("\0\0\0\x15\0\x13\0\0\x10mail.example.org"sv) != std::string::npos);
-    CHECK(hello.find("\0\x23\0\0"sv) == std::string::npos);  // session_ticket
-    CHECK(hello.find("\0\x2A\0\0"sv) == std::string::npos);  // early_data
-    CHECK(hello.find("\0\x2D\0\2"sv) == std::string::npos);  // psk_key_exchange_modes
-}
