@@ -70,6 +70,25 @@ TEST_CASE("server: octets behind DATA are neither content nor commands") {
     }
 }
 
+TEST_CASE("server: the same where DATA is refused at once") {
+    // Whoever sends content without waiting would have it executed as commands.
+    const std::string content = "DATA\r\nMAIL FROM:<evil@x>\r\n.\r\n";
+    const std::string begun = "EHLO x\r\nMAIL FROM:<a@b.c>\r\n";
+    for (const std::string& before : {""s, "EHLO x\r\n"s, begun, envelope}) {
+        CAPTURE(before);
+        ServerScenario scenario{{before + content}};
+        // The last: the only recipient is refused. Then: a transaction that is doomed.
+        scenario.answers.rcpt = {make_reply(550, {5, 1, 1}, "Unknown")};
+        for (const bool doomed : {false, true}) {
+            if (doomed) scenario.answers.mail = {later};
+            const ServerRun run = play(scenario);
+            CHECK(run.events.ends_with("violation data sent before the reply to DATA\n"));
+            CHECK(run.events.find("evil") == std::string::npos);
+            CHECK(run.output.ends_with(unsynchronised));
+        }
+    }
+}
+
 TEST_CASE("server: octets that arrive while DATA waits for its answer") {
     for (const bool refused : {false, true}) {
         CAPTURE(refused);
