@@ -8,6 +8,7 @@ import pytest
 from support.client import Client
 from support.messages import big_body, message
 from support.net import wait_until
+from support.proxy import sanitized
 from support.upstream import stall
 
 HALF = b"Subject: half\r\n\r\nthe first half\r\n"
@@ -176,7 +177,7 @@ def test_flood_that_reads_nothing_costs_nothing(waxseal, scripted):
                 client.send(b"NOOP\r\n" * 20_000)
         except OSError:
             pass
-        assert proxy.memory() - before < 4096
+        assert sanitized() or proxy.memory() - before < 4096
     with proxy.client() as client:
         client.ehlo()
 
