@@ -36,7 +36,7 @@ constexpr auto ok = DataFault::none;
 constexpr auto bare = DataFault::line_endings;
 constexpr auto nul = DataFault::nul;
 
-// threats.md's list: SEC Consult, smtpsmug, Wang et al. (A1..A13), Exim, chasquid.
+// The union of the published lists: SEC Consult, smtpsmug, Wang et al. (A1..A13), Exim, chasquid.
 const Variant variants[] = {
     {"E1 LF.LF", "\n.\n"sv, "A\r\n.\r\nB\r\n"sv, ok, bare, true},
     {"E2 LF.CRLF", "\n.\r\n"sv, "A\r\n.\r\nB\r\n"sv, ok, bare, true},
