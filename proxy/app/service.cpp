@@ -77,25 +77,24 @@ std::expected<Service::Listening, Error> Service::open(const Snapshot::Listener&
 // All or nothing: listeners that stay get new settings only when every new one could be opened.
 std::expected<void, Error> Service::adopt(std::shared_ptr<const Snapshot> snapshot) {
     std::vector<Listening> next;
+    std::vector<Listening*> kept;  // beside each of `next`: the one it goes on from, or none
     for (const Snapshot::Listener& wanted : snapshot->listeners) {
-        const auto kept = std::find_if(
-            listening_.begin(), listening_.end(),
-            [&](const Listening& have) { return have.listener && have.address == wanted.address; });
-        if (kept != listening_.end()) {
-            next.push_back({wanted.address, nullptr, kept->settings});
+        const auto have = std::find_if(listening_.begin(), listening_.end(), [&](Listening& one) {
+            return one.address == wanted.address && std::ranges::find(kept, &one) == kept.end();
+        });
+        if (have != listening_.end()) {
+            kept.push_back(&*have);
+            next.push_back({wanted.address, nullptr, have->settings});
             continue;
         }
         auto opened = open(wanted);
         if (!opened) return std::unexpected(opened.error());
+        kept.push_back(nullptr);
         next.push_back(*std::move(opened));
     }
     for (std::size_t i = 0; i < next.size(); ++i) {
-        if (next[i].listener) continue;
-        const auto kept =
-            std::find_if(listening_.begin(), listening_.end(), [&](const Listening& have) {
-                return have.listener && have.address == next[i].address;
-            });
-        next[i].listener = std::move(kept->listener);
+        if (kept[i] == nullptr) continue;
+        next[i].listener = std::move(kept[i]->listener);
         *next[i].settings = snapshot->listeners[i].settings;
     }
     listening_ = std::move(next);
@@ -114,6 +113,7 @@ void Service::probe() {
 void Service::terminate() {
     if (phase_ != Phase::running) {
         log::warn("ended_at_once", {{"sessions", proxy_.sessions()}});
+        proxy_.stop_all();
         return loop_.stop();
     }
     phase_ = Phase::draining;

@@ -1,12 +1,9 @@
 #include "app/snapshot.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
+#include "app/password_file.hpp"
 #include "net/dialer.hpp"
 #include "net/listener.hpp"
 #include "tls/crypto.hpp"
@@ -44,23 +41,6 @@ smtp::Security security(config::UpstreamTls tls) {
             return smtp::Security::cleartext;
     }
     return smtp::Security::implicit;
-}
-
-// One line end at the end is the editor's, not the password's.
-std::expected<Secret, Error> read_password(const std::string& file) {
-    errno = 0;
-    std::ifstream stream(file, std::ios::binary);
-    if (!stream)
-        return std::unexpected(Error{file + ": cannot read the password: " + std::strerror(errno)});
-    std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-    if (text.ends_with('\n')) text.pop_back();
-    if (text.ends_with('\r')) text.pop_back();
-    if (text.empty()) return std::unexpected(Error{file + ": the password file is empty"});
-    if (text.find('\0') != std::string::npos) {
-        wipe(text);
-        return std::unexpected(Error{file + ": the password holds a NUL octet"});
-    }
-    return Secret::adopt(std::move(text));
 }
 
 // Upstreams with the same CA share one trust store: parsing the system's is the most expensive
