@@ -11,17 +11,19 @@ namespace {
 constexpr std::size_t transactions_kept = 100;
 constexpr std::size_t recipients_shown = 20;
 
-std::string join(const std::vector<std::string>& parts, std::size_t most) {
+constexpr std::size_t reply_kept = 512;
+
+// "<a@b>,<c@d>,+3": the parts that were kept, and how many more there were.
+std::string join(const std::vector<std::string>& parts, std::uint64_t all) {
     std::string text;
-    for (std::size_t i = 0; i < parts.size() && i < most; ++i)
-        text += (i == 0 ? "" : ",") + parts[i];
-    if (parts.size() > most) text += ",+" + std::to_string(parts.size() - most);
+    for (const std::string& part : parts) text += (text.empty() ? "" : ",") + part;
+    if (all > parts.size()) text += ",+" + std::to_string(all - parts.size());
     return text;
 }
 
 log::Fields describe(const TransactionRecord& record) {
     log::Fields fields{
-        {"from", record.reverse_path}, {"to", join(record.recipients, recipients_shown)},
+        {"from", record.reverse_path}, {"to", join(record.recipients, record.accepted_recipients)},
         {"size", record.size},         {"upstream", record.upstream},
         {"outcome", record.outcome},   {"reply", record.reply}};
     if (record.refused_recipients != 0)
@@ -39,6 +41,17 @@ log::Fields describe(const TransactionRecord& record) {
 }
 
 }  // namespace
+
+void TransactionRecord::add_recipient(std::string path) {
+    ++accepted_recipients;
+    if (recipients.size() < recipients_shown) recipients.push_back(std::move(path));
+}
+
+void TransactionRecord::set_reply(std::string text) {
+    reply = std::move(text);
+    if (reply.size() > reply_kept) reply.resize(reply_kept);
+    reply.shrink_to_fit();
+}
 
 void SessionRecord::add(TransactionRecord record) {
     if (transactions.size() == transactions_kept) {

@@ -17,7 +17,8 @@ namespace waxseal::relay {
 
 struct TransactionRecord {
     std::string reverse_path;             // with angle brackets
-    std::vector<std::string> recipients;  // that the upstream accepted
+    std::vector<std::string> recipients;  // the first of those that the upstream accepted
+    std::uint64_t accepted_recipients = 0;
     std::uint64_t refused_recipients = 0;
     std::uint64_t size = 0;  // octets of the decoded message
     std::string upstream;
@@ -28,6 +29,10 @@ struct TransactionRecord {
     Duration envelope{};               // MAIL to the answer to DATA
     Duration body{};                   // 354 to end-of-data
     Duration reply_wait{};             // end-of-data to the upstream's reply
+
+    void add_recipient(std::string path);
+    // Keeps what a log line can hold.
+    void set_reply(std::string text);
 };
 
 struct SessionRecord {

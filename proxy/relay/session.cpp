@@ -237,7 +237,7 @@ void Session::note_time(Duration TransactionRecord::* phase) {
 void Session::end_transaction(std::string_view outcome, const smtp::Reply& reply) {
     if (!transaction_) return;
     transaction_->record.outcome = outcome;
-    transaction_->record.reply = smtp::summary(reply);
+    transaction_->record.set_reply(smtp::summary(reply));
     record_.add(std::move(transaction_->record));
     transaction_.reset();
 }

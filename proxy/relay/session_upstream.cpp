@@ -88,10 +88,10 @@ void Session::on(event::RcptReply told) {
     const smtp::Reply reply = for_downstream(told.reply);
     TransactionRecord& record = transaction_->record;
     if (reply.positive()) {
-        record.recipients.push_back(std::move(transaction_->recipient));
+        record.add_recipient(std::move(transaction_->recipient));
     } else {
         ++record.refused_recipients;
-        record.reply = smtp::summary(reply);
+        record.set_reply(smtp::summary(reply));
     }
     server_.reply(reply);
     if (connection()->client().phase() == smtp::Client::Phase::open) return;
