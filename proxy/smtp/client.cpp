@@ -2,10 +2,13 @@
 // client_replies.cpp.
 #include "smtp/client.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cassert>
 #include <utility>
 
 #include "base/limits.hpp"
+#include "smtp/base64.hpp"
 #include "smtp/client_table.hpp"
 
 namespace waxseal::smtp {
@@ -108,7 +111,31 @@ ClientEvent Client::fail(FailureKind kind, std::string reason) {
 }
 
 ClientEvent Client::refused(FailureKind kind, std::string_view what, const Reply& reply) {
-    return fail(kind, std::string(what) + ": " + summary(reply));
+    const std::string words = summary(reply);
+    if (!repeats_credential(words)) return fail(kind, std::string(what) + ": " + words);
+    return fail(kind, std::string(what) + ": " + std::to_string(reply.code) +
+                          " (its text repeats the credential and is withheld)");
+}
+
+// Whether the text holds a piece of the password, as it is or as it was sent.
+bool Client::repeats_credential(std::string_view text) const {
+    if (!settings_.credentials) return false;
+    constexpr std::size_t piece = 8;
+    const std::string_view password = settings_.credentials->password.reveal();
+    std::string plain = '\0' + settings_.credentials->username + '\0';
+    plain.append(password);
+    std::array<std::string, 3> forms{std::string(password), base64_encode(password),
+                                     base64_encode(plain)};
+    bool found = false;
+    for (std::string& form : forms) {
+        const std::size_t length = std::min(piece, form.size());
+        for (std::size_t i = 0; length != 0 && i + length <= form.size(); ++i) {
+            found = found || text.contains(std::string_view(form).substr(i, length));
+        }
+        wipe(form);
+    }
+    wipe(plain);
+    return found;
 }
 
 // Octets that are there before the command is cannot be its answer.
@@ -119,8 +146,12 @@ void Client::await(Step step) {
 
 void Client::send(Step step, std::string_view line) {
     await(step);
-    output_.append(line);
-    output_.append("\r\n");
+    // One append: a queue that grows between two would leave a copy of a credential behind.
+    std::string wire;
+    wire.reserve(line.size() + 2);
+    wire.append(line).append("\r\n");
+    output_.append(wire);
+    wipe(wire);
 }
 
 void Client::mail(const Path& reverse_path, const MailParameters& parameters) {
@@ -188,10 +219,6 @@ std::string_view Client::waiting_for() const noexcept {
 
 bool Client::idle() const noexcept {
     return phase_ == Phase::open && waiting_.empty() && !in_transaction_;
-}
-
-std::string_view Client::mechanism() const noexcept {
-    return sasl_ ? sasl_->mechanism() : std::string_view();
 }
 
 }  // namespace waxseal::smtp

@@ -152,7 +152,7 @@ class Client {
     [[nodiscard]] bool in_transaction() const noexcept { return in_transaction_; }
     [[nodiscard]] const Capabilities& capabilities() const noexcept { return capabilities_; }
     // The mechanism that was used; empty when there was no login.
-    [[nodiscard]] std::string_view mechanism() const noexcept;
+    [[nodiscard]] std::string_view mechanism() const noexcept { return mechanism_; }
 
   private:
     friend struct ClientTable;
@@ -162,8 +162,10 @@ class Client {
     void send(Step step, std::string_view line);
     void await(Step step);
     [[nodiscard]] ClientEvent fail(FailureKind kind, std::string reason);
-    // In the upstream's own words.
+    // In the upstream's own words, unless they repeat a credential: many servers echo what they
+    // refuse.
     [[nodiscard]] ClientEvent refused(FailureKind kind, std::string_view what, const Reply& reply);
+    [[nodiscard]] bool repeats_credential(std::string_view text) const;
     [[nodiscard]] Handled take_reply(Reply reply);
     [[nodiscard]] ClientEvent unsolicited(Reply reply);
     [[nodiscard]] ClientEvent ended();
@@ -190,7 +192,8 @@ class Client {
     ByteQueue output_;
     Capabilities capabilities_;
     std::optional<VerifiedPeer> proof_;
-    std::unique_ptr<SaslClient> sasl_;
+    std::unique_ptr<SaslClient> sasl_;  // during the login only
+    std::string_view mechanism_;        // a name with static storage
     std::size_t sasl_rounds_ = 0;
     DataEncoder encoder_;
     std::string scratch_;

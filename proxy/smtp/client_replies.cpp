@@ -71,11 +71,13 @@ Client::Handled Client::begin_auth() {
                                    *settings_.credentials, settings_.hmac_md5);
     if (!chosen) return fail(FailureKind::credentials, chosen.error().text);
     sasl_ = std::move(*chosen);
-    std::string line = "AUTH " + std::string(sasl_->mechanism());
+    mechanism_ = sasl_->mechanism();
+    std::string line = "AUTH " + std::string(mechanism_);
     if (auto initial = sasl_->initial_response()) {
         std::string encoded = initial->empty() ? "=" : base64_encode(initial->reveal());
         if (line.size() + encoded.size() + 3 <= auth_line) {
-            line += " " + encoded;
+            line.reserve(line.size() + encoded.size() + 1);  // no second copy of the credential
+            line.append(1, ' ').append(encoded);
         } else {
             // It goes with the first 334 instead; the mechanism starts over.
             sasl_ = *make_sasl_client(settings_.auth, capabilities_.auth_mechanisms,
@@ -117,6 +119,7 @@ std::optional<std::string> Client::auth_answer(const Reply& reply) {
 ClientEvent Client::ready() {
     enter(Phase::open);
     output_.wipe();
+    sasl_.reset();
     return event::Ready{};
 }
 
