@@ -1,0 +1,156 @@
+// Fuzzes whole sessions: devices, an upstream and the clock are all driven by the input, one line
+// an order. An order is a letter and its text; in a text \r \n \0 \\ stand for themselves and a
+// final $ for CRLF, so that a corpus can be read and written by hand.
+//
+//   d TEXT   the device says it            n        another device connects
+//   e D      the device ends: 0 FIN, 1 RST  w N      it reads N octets at once from now on
+//   u TEXT   the upstream says it, unasked  r S T X  at step S it says X, then does T (digits)
+//   t N      N seconds pass                 W N      the upstream takes N octets more
+//
+// Invariants: those of tests/unit/support/invariants.hpp (no message that a lenient server could
+// read otherwise, nothing left behind, one session_end each, no credential in clear or in the log),
+// no acceptance without the upstream's, and no session that does not end.
+#include <algorithm>
+#include <charconv>
+#include <string>
+
+#include "fuzz/support/fuzz.hpp"
+#include "unit/support/invariants.hpp"
+#include "unit/support/world.hpp"
+
+using namespace waxseal;
+using namespace waxseal::testing;
+
+namespace {
+
+constexpr std::size_t most_orders = 200;
+constexpr std::size_t most_devices = 4;
+
+std::string unescape(std::string_view text) {
+    const bool line = text.ends_with('$');
+    if (line) text.remove_suffix(1);
+    std::string result;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '\\' || i + 1 == text.size()) {
+            result += text[i];
+            continue;
+        }
+        const char c = text[++i];
+        result += c == 'r' ? '\r' : c == 'n' ? '\n' : c == '0' ? '\0' : c;
+    }
+    return line ? result + "\r\n" : result;
+}
+
+std::size_t number(std::string_view text, std::size_t most) {
+    std::size_t value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return std::min(value, most);
+}
+
+class Play {
+  public:
+    explicit Play(std::string_view input) : world_(options(input), 2) {
+        world_.settings->server.max_message_size = 4096;
+        device_ = &world_.connect();
+    }
+
+    void run(std::string_view input) {
+        for (std::size_t orders = 0; !input.empty() && orders < most_orders; ++orders) {
+            const std::size_t end = std::min(input.find('\n'), input.size());
+            if (end >= 2) obey(input[0], input.substr(2, end - 2));
+            input.remove_prefix(std::min(end + 1, input.size()));
+        }
+        finish();
+    }
+
+  private:
+    static ScriptedUpstream::Options options(std::string_view input) {
+        using Tls = ScriptedUpstream::Tls;
+        ScriptedUpstream::Options chosen;
+        constexpr Tls kinds[]{Tls::implicit, Tls::starttls, Tls::none};
+        chosen.tls = kinds[input.size() % 3];
+        chosen.reply_pieces = 1 + input.size() % 2;
+        return chosen;
+    }
+
+    void obey(char order, std::string_view text) {
+        switch (order) {
+            case 'd':
+                device_->say(unescape(text));
+                break;
+            case 'e':
+                if (!device_->wire->ended())
+                    device_->hang_up(text == "1" ? EndOfInput::failed : EndOfInput::clean);
+                break;
+            case 'n':
+                if (world_.devices.size() < most_devices) device_ = &world_.connect();
+                break;
+            case 'w':
+                device_->wire->set_window(number(text, 100'000));
+                break;
+            case 'u':
+                if (world_.upstream.connections() == 0) break;
+                ++said_;
+                world_.upstream.say(world_.upstream.connections() - 1, unescape(text));
+                break;
+            case 'r':
+                deviate(text);
+                break;
+            case 't':
+                world_.reactor.advance(std::chrono::seconds(number(text, 3600)));
+                break;
+            case 'W':
+                if (world_.upstream.connections() != 0)
+                    world_.upstream.last().wire->set_window(number(text, 100'000));
+                break;
+            default:
+                break;
+        }
+        world_.reactor.run_until_idle();
+    }
+
+    // "S T X": the step, what follows, what is said.
+    void deviate(std::string_view text) {
+        if (text.size() < 3) return;
+        Deviation what;
+        what.step = static_cast<Step>(static_cast<unsigned char>(text[0]) % step_count);
+        what.then = static_cast<Deviation::Then>(static_cast<unsigned char>(text[2]) % 6);
+        if (text.size() > 4) what.say = unescape(text.substr(4));
+        ++said_;
+        world_.upstream.deviations.push_back(std::move(what));
+    }
+
+    // The devices go, and everything has to come to its end by itself.
+    void finish() {
+        for (const auto& device : world_.devices) {
+            if (!device->wire->ended()) device->wire->end(EndOfInput::clean);
+        }
+        world_.reactor.run_until_idle();
+        for (int alarms = 0; world_.proxy->sessions() != 0; ++alarms) {
+            fuzz::require(alarms < 1000, "sessions end");
+            fuzz::require(world_.reactor.advance_to_next_alarm(), "no session waits for nothing");
+        }
+        std::size_t accepted = 0;
+        for (const auto& event : world_.log.of("session_end")) {
+            for (std::size_t at = event.line.find("outcome=accepted"); at != std::string::npos;
+                 at = event.line.find("outcome=accepted", at + 1)) {
+                ++accepted;
+            }
+        }
+        fuzz::require(accepted <= world_.upstream.accepted() + said_,
+                      "nothing is accepted that the upstream has not accepted");
+        for (const std::string& wrong : check_all(world_)) fuzz::require(false, wrong.c_str());
+    }
+
+    World world_;
+    Device* device_;
+    std::size_t said_ = 0;  // answers that did not come from the upstream's own mind
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const std::string_view input = fuzz::view(data, std::min<std::size_t>(size, 16 * 1024));
+    Play(input).run(input);
+    return 0;
+}
