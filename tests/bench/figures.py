@@ -79,7 +79,7 @@ def slow_reader(stage, scale):
             while load.process.poll() is None:
                 time.sleep(0.5)
                 now = readings.memory(proxy.pid)["VmRSS"]
-                if abs(now - resident) > 64:
+                if abs(now - resident) > 256:
                     resident, steady_since = now, time.monotonic()
                 steady = time.monotonic() - steady_since > scale.steady_seconds
                 if not scale.full and steady and sink.totals()["octets"] >= scale.steady_octets:
