@@ -203,6 +203,12 @@ TEST_CASE("client: an answer that came just before the end counts") {
     half.client().end_of_input(EndOfInput::clean, "");
     half.run();
     CHECK(last_event(half).starts_with("failed lost: "));
+    // Nor is half of one that nobody asked for an orderly end.
+    ClientPeer idle(settings());
+    bring(idle, 0);
+    idle.receive("421 4.4");
+    idle.end(EndOfInput::clean);
+    CHECK(last_event(idle).starts_with("failed lost: "));
 }
 
 TEST_CASE("client: QUIT ends in Closed however the upstream takes it") {

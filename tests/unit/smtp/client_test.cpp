@@ -63,6 +63,20 @@ TEST_CASE("client: two messages, RSET between") {
     expect_safe_everywhere(scenario);
 }
 
+TEST_CASE("client: each message begins at a line start") {
+    std::vector<ClientStep> steps;
+    for (const std::string_view content : {"no line end"sv, ".\r\n"sv}) {
+        const bool dot = content.starts_with('.');
+        steps.push_back({mail("<a@b.c>"), mail_command, "250 ok\r\n"});
+        steps.push_back({rcpt("<d@e.f>"), rcpt_command, "250 ok\r\n"});
+        steps.push_back({data(), "DATA\r\n", "354 go\r\n"});
+        steps.push_back({body(std::string(content)), (dot ? "." : "") + std::string(content), ""});
+        steps.push_back({end_of_data(), dot ? ".\r\n" : "\r\n.\r\n", "250 ok\r\n"});
+    }
+    const std::string events = "mail 250 ok\nrcpt 250 ok\ndata 354 go\nmessage 250 ok\n";
+    expect(open_with(steps), "ready\n" + events + events);
+}
+
 TEST_CASE("client: a batch; replies are matched in order") {
     const Act batch = [](Client& client) {
         mail("<a@b.c>")(client);

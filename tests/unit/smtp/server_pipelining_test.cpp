@@ -230,6 +230,7 @@ TEST_CASE("server: shut down while an answer is owed") {
         }
         const std::string before(server.output());
         server.shut_down(farewell);
+        CHECK_FALSE(server.owes());
         if (stop == 1) server.hello({});
         if (stop > 1) server.reply(make_reply(250, {2, 0, 0}, "Late"));
         server.shut_down(farewell);
