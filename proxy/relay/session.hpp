@@ -92,7 +92,7 @@ class Session {
     void on(smtp::server_event::Paused) {}
     void on(smtp::server_event::Hello hello);
     void on(smtp::server_event::Mail mail);
-    void on(smtp::server_event::Rcpt rcpt);
+    void on(const smtp::server_event::Rcpt& rcpt);
     void on(smtp::server_event::DataRequested);
     void on(smtp::server_event::Body body);
     void on(smtp::server_event::BodyRefused refused);
@@ -105,11 +105,11 @@ class Session {
     void on(smtp::client_event::NeedInput) {}
     void on(smtp::client_event::StartTls) {}
     void on(smtp::client_event::Ready) {}
-    void on(smtp::client_event::MailReply told);
-    void on(smtp::client_event::RcptReply told);
-    void on(smtp::client_event::DataReply told);
-    void on(smtp::client_event::MessageReply told);
-    void on(smtp::client_event::ResetReply told);
+    void on(const smtp::client_event::MailReply& told);
+    void on(const smtp::client_event::RcptReply& told);
+    void on(const smtp::client_event::DataReply& told);
+    void on(const smtp::client_event::MessageReply& told);
+    void on(const smtp::client_event::ResetReply& told);
     void on(smtp::client_event::Closed);
     void on(smtp::client_event::Failed told);
 

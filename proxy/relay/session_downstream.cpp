@@ -37,7 +37,7 @@ void Session::on(event::Mail mail) {
     send_mail();
 }
 
-void Session::on(event::Rcpt rcpt) {
+void Session::on(const event::Rcpt& rcpt) {
     transaction_->recipient = rcpt.forward_path.text();
     connection()->client().rcpt(rcpt.forward_path, rcpt.parameters);
 }

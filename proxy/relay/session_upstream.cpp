@@ -76,7 +76,7 @@ std::optional<smtp::Reply> Session::untranslatable(const smtp::server_event::Mai
     return std::nullopt;
 }
 
-void Session::on(event::MailReply told) {
+void Session::on(const event::MailReply& told) {
     transaction_->mail.reset();
     const smtp::Reply reply = for_downstream(told.reply);
     if (!reply.positive()) end_transaction(outcome_of(reply), reply);
@@ -84,7 +84,7 @@ void Session::on(event::MailReply told) {
     if (connection()->client().phase() != smtp::Client::Phase::open) drop_connection();
 }
 
-void Session::on(event::RcptReply told) {
+void Session::on(const event::RcptReply& told) {
     const smtp::Reply reply = for_downstream(told.reply);
     TransactionRecord& record = transaction_->record;
     if (reply.positive()) {
@@ -101,7 +101,7 @@ void Session::on(event::RcptReply told) {
     server_.doom(reply);
 }
 
-void Session::on(event::DataReply told) {
+void Session::on(const event::DataReply& told) {
     note_time(&TransactionRecord::envelope);
     if (told.reply.intermediate()) {
         transaction_->stage = Transaction::Stage::body;
@@ -115,7 +115,7 @@ void Session::on(event::DataReply told) {
     drop_connection();
 }
 
-void Session::on(event::MessageReply told) {
+void Session::on(const event::MessageReply& told) {
     smtp::Reply reply = for_downstream(told.reply);
     if (told.early) {
         transaction_->verdict = std::move(reply);
@@ -133,7 +133,7 @@ void Session::on(event::MessageReply told) {
     if (!connection()->client().idle()) drop_connection();
 }
 
-void Session::on(event::ResetReply told) {
+void Session::on(const event::ResetReply& told) {
     if (!told.reply.positive()) {
         drop_connection();
         if (transaction_) connect();
