@@ -43,7 +43,7 @@ TEST_CASE("an upstream that takes nothing stops the reading, and what is held is
         Device& device = in_body(world, at_once);
         Wire& upstream = *world.upstream.last().wire;
         upstream.set_window(0);
-        const std::string body = lines(4'000'000);
+        const std::string body = lines(700'000);
         CHECK(device.say(body) == "");
         CHECK_FALSE(device.wire->reading());
         CHECK(held(world, device, body.size()) >= limits::pending_high);
@@ -81,7 +81,7 @@ TEST_CASE("a body of any size and any window arrives word for word, with bounded
         Device& device = in_body(world);
         Wire& upstream = *world.upstream.last().wire;
         upstream.set_window(0);
-        const std::string body = lines(window < 100 ? 20'000 : 1'500'000);
+        const std::string body = lines(window < 100 ? 20'000 : 600'000);
         device.say(body + ".\r\n");
         std::size_t rounds = 0;
         for (; world.upstream.accepted() == 0 && rounds < 100'000; ++rounds) {
@@ -101,7 +101,7 @@ TEST_CASE("while the body waits for the upstream only the upstream is late") {
     Device& device = in_body(world);
     Wire& upstream = *world.upstream.last().wire;
     upstream.set_window(0);
-    const std::string body = lines(1'000'000);
+    const std::string body = lines(500'000);
     device.say(body + ".\r\n");
     SUBCASE("it takes a little in each of its five minutes") {
         for (int i = 0; i < 10; ++i) {

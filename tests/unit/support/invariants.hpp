@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,7 +31,8 @@ inline void check_messages(const ScriptedUpstream& upstream, const std::vector<s
             if (count_messages_leniently(raw, Begins::message) != 1)
                 wrongs.emplace_back("a message that some servers take for several");
         }
-        if (count_messages_leniently(one.unfinished, Begins::message) != 0)
+        // It may hold an end mark that this server has not looked at any more.
+        if (!unambiguous(one.unfinished, Begins::message))
             wrongs.emplace_back("an unfinished message that some servers take for a whole one");
         for (const std::string& message : one.messages) {
             if (meant != nullptr &&
@@ -43,6 +45,36 @@ inline void check_messages(const ScriptedUpstream& upstream, const std::vector<s
         if (one.wire->fate() == Fate::open)
             wrongs.emplace_back("an upstream connection stays open");
     }
+}
+
+// Messages with their end mark that have reached the upstream, whether it has looked at them or
+// not.
+inline std::size_t complete_messages(const ScriptedUpstream& upstream) {
+    std::size_t total = 0;
+    for (std::size_t i = 0; i < upstream.connections(); ++i)
+        total += upstream[i].messages.size() +
+                 count_messages(upstream[i].unfinished, strict, Begins::message);
+    return total;
+}
+
+// A 250 to a device means a 250 from the upstream for that very message, and the other way round
+// when all devices have `stayed` to read it. `read` are the messages that devices had a 250 for.
+inline void check_acceptance(const ScriptedUpstream& upstream, std::vector<std::string> read,
+                             bool stayed, Wrongs& wrongs) {
+    std::vector<std::string> taken;
+    std::size_t lies = 0;
+    for (std::size_t i = 0; i < upstream.connections(); ++i) {
+        taken.insert(taken.end(), upstream[i].taken.begin(), upstream[i].taken.end());
+        lies += upstream[i].lies;
+    }
+    std::sort(taken.begin(), taken.end());
+    std::sort(read.begin(), read.end());
+    std::vector<std::string> invented;
+    std::set_difference(read.begin(), read.end(), taken.begin(), taken.end(),
+                        std::back_inserter(invented));
+    if (invented.size() > lies) wrongs.emplace_back("a 250 that the upstream has not given");
+    if (stayed && !std::includes(read.begin(), read.end(), taken.begin(), taken.end()))
+        wrongs.emplace_back("a 250 of the upstream that was not passed on");
 }
 
 inline void check_log(const LogCapture& log, std::size_t sessions, Wrongs& wrongs) {

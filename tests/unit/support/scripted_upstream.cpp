@@ -12,6 +12,15 @@ constexpr std::array<std::string_view, step_count> names{"greeting", "ehlo", "st
                                                          "mail",     "rcpt", "data",     "body",
                                                          "message",  "rset", "quit"};
 
+// How many replies that accept something are in what was said.
+std::size_t acceptances(std::string_view said) {
+    std::size_t count = said.starts_with("250 ") ? 1 : 0;
+    for (std::size_t at = said.find("\n250 "); at != std::string_view::npos;
+         at = said.find("\n250 ", at + 1))
+        ++count;
+    return count;
+}
+
 std::string_view verb_of(std::string_view line) {
     return line.substr(0, std::min(line.find(' '), line.size()));
 }
@@ -30,7 +39,7 @@ std::size_t Conversation::count(std::string_view verb) const {
 class ScriptedUpstream::Peer {
   public:
     Peer(ScriptedUpstream& server, std::shared_ptr<Wire> wire)
-        : server_(server), conversation{std::move(wire), {}, {}, {}, {}, 0, 0} {
+        : server_(server), conversation{std::move(wire), {}, {}, {}, {}, {}, 0, 0, 0} {
         conversation.wire->set_on_activity([this] { turn(); });
         if (server_.options.tls != Tls::implicit) greet();
     }
@@ -59,6 +68,8 @@ class ScriptedUpstream::Peer {
     std::size_t taken_ = 0;  // of what the Wire has got
     bool secured_ = false;
     bool stopped_ = false;
+    bool answered_ = false;  // the present message, before its end
+    std::string said_;       // at the last step
 
   public:
     Conversation conversation;
@@ -105,10 +116,12 @@ bool ScriptedUpstream::Peer::take_message() {
     const std::size_t before = got.size();
     got.append(all, taken_);
     taken_ = all.size();
-    if (!act(Step::body, {}) && stopped_) return false;
+    const bool early = answered_;
+    act(Step::body, {});
+    answered_ = answered_ || !said_.empty();
     const bool empty = got.starts_with(".\r\n");
     const std::size_t mark = empty ? 0 : got.find("\r\n.\r\n", before < 4 ? 0 : before - 4);
-    if (mark == std::string::npos) return false;
+    if (mark == std::string::npos || (stopped_ && !answered_)) return false;
     const std::size_t length = empty ? 3 : mark + 5;
     taken_ -= got.size() - length;
     conversation.raw.push_back(got.substr(0, length));
@@ -119,9 +132,16 @@ bool ScriptedUpstream::Peer::take_message() {
     got.clear();
     conversation.messages.push_back(std::move(message));
     mode_ = Mode::command;
-    const bool good = act(Step::message, "250 2.0.0 Ok: queued as " +
-                                             std::to_string(conversation.messages.size()) + "\r\n");
+    const bool in_body = answered_;
+    if (!answered_)
+        act(Step::message,
+            "250 2.0.0 Ok: queued as " + std::to_string(conversation.messages.size()) + "\r\n");
+    answered_ = false;
+    // Whatever was meant by it, this is what the relay reads in it, unless it came too early.
+    const bool good = !early && said_.starts_with("250 ");
+    if (good && in_body) --conversation.lies;
     ++(good ? conversation.accepted : conversation.rejected);
+    if (good) conversation.taken.push_back(conversation.messages.back());
     return true;
 }
 
@@ -183,6 +203,9 @@ void ScriptedUpstream::Peer::auth(std::string_view arguments) {
 
 bool ScriptedUpstream::Peer::act(Step step, const std::string& good) {
     const Deviation what = server_.behaviour(step, good);
+    said_ = what.besides ? good + what.say : what.say;
+    const std::size_t due = step == Step::body || !good.starts_with("250") ? 0 : 1;
+    conversation.lies += std::max(acceptances(said_), due) - due;
     if (what.besides) say(good);
     say(what.say);
     stop(what.then);
@@ -246,6 +269,7 @@ Conversation& ScriptedUpstream::last() { return conversations_.back()->conversat
 
 void ScriptedUpstream::say(std::size_t connection, std::string_view octets) {
     conversations_.at(connection)->say(octets);
+    conversations_.at(connection)->conversation.lies += acceptances(octets);
 }
 
 std::size_t ScriptedUpstream::steps_of(Step step) const {

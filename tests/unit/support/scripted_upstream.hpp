@@ -28,7 +28,8 @@ enum class Step {
     mail,
     rcpt,
     data,
-    body,  // each time octets of a message have come, before they are looked at
+    body,  // each time octets of a message have come, before they are looked at; what is said then
+           // is its only reply
     message,
     rset,
     quit,
@@ -60,8 +61,12 @@ struct Conversation {
     std::vector<std::string> messages;  // complete ones, un-stuffed, with their line ends
     std::vector<std::string> raw;       // the same on the wire, with their end marks
     std::string unfinished;             // wire octets after the last 354 that no end mark followed
-    std::size_t accepted = 0;           // messages that were answered 250
+    std::vector<std::string> taken;     // those messages that were answered 250
+    std::size_t accepted = 0;           // their number
     std::size_t rejected = 0;           // messages that were answered otherwise
+    // Acceptances that nothing had asked for. When one crosses an end mark on its way here the
+    // relay cannot but believe it.
+    std::size_t lies = 0;
     [[nodiscard]] std::size_t count(std::string_view verb) const;
 };
 

@@ -34,6 +34,15 @@ bool Sender::all_accepted() const {
                        [](const Result& one) { return one.accepted(); });
 }
 
+std::vector<std::string> Sender::accepted() const {
+    std::vector<std::string> all;
+    for (std::size_t i = 0; i < results_.size(); ++i) {
+        for (const int code : results_[i].codes)
+            if (code == 250) all.push_back(options_.messages[i]);
+    }
+    return all;
+}
+
 void Sender::turn() {
     const std::string& octets = wire_->sent();
     while (!gave_up_ && taken_ < octets.size()) {

@@ -53,6 +53,8 @@ class Sender {
     [[nodiscard]] const std::vector<std::string>& wrongs() const noexcept { return wrongs_; }
     [[nodiscard]] const std::vector<Result>& results() const noexcept { return results_; }
     [[nodiscard]] bool all_accepted() const;
+    // The text of each message that had a 250, once for each.
+    [[nodiscard]] std::vector<std::string> accepted() const;
     // Each command with its reply, for a person.
     [[nodiscard]] const std::string& transcript() const noexcept { return transcript_; }
     // End marks sent.

@@ -49,7 +49,8 @@ class FakeReactor final : public Reactor {
     // Runs what is deferred, posted or due now, until nothing is. Throws std::logic_error when that
     // does not end.
     void run_until_idle();
-    // One posted event and what follows from it; false when none was waiting.
+    // One posted event, or an alarm that is due now, and what follows from it; false when there is
+    // none.
     bool run_one();
     // Lets time pass; alarms fire at their times, in their order.
     void advance(Duration duration);
@@ -177,7 +178,7 @@ class Wire : public std::enable_shared_from_this<Wire> {
 
 // What the next dial() will meet; the default is what all later ones meet.
 struct DialPlan {
-    std::optional<Failure> failure;
+    std::optional<Failure> failure = {};
     bool hangs = false;
     Duration after{};
 };
