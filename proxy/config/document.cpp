@@ -21,7 +21,6 @@ struct Unparsable {};
     ((condition) ? static_cast<void>(0) : ::waxseal::config::throw_unparsable())
 #include <toml++/toml.h>
 
-
 #include "base/text.hpp"
 #include "config/nesting.hpp"
 
