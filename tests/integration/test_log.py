@@ -82,10 +82,15 @@ def forms_of(secret, user):
 
 @pytest.mark.parametrize("log_format", FORMATS)
 @pytest.mark.parametrize("mechanism", ["plain", "login"])
-@pytest.mark.parametrize("outcome", ["accepted", "refused"])
+@pytest.mark.parametrize("outcome", ["accepted", "refused", "refused with an echo"])
 def test_no_credential_and_no_body(waxseal, scripted, log_format, mechanism, outcome):
-    """At debug level, in every format, whether the login succeeds or fails, and when the device offers a password."""
-    script = {"auth": b"535 5.7.8 no"} if outcome == "refused" else {}
+    """At debug level, in every format, whether the login succeeds or fails, and when the device offers a password. Some
+    servers repeat what they do not like."""
+
+    def echo(peer):
+        return b"501 5.5.2 cannot use " + peer.commands[-1][0].strip() + b" " + base64.b64encode(PASSWORD.encode())
+
+    script = {"refused": {"auth": b"535 5.7.8 no"}, "refused with an echo": {"auth": echo}}.get(outcome, {})
     proxy = waxseal(scripted("starttls", script=script), {"auth": mechanism}, log_format=log_format)
     device_secret = "device-secret-42"
     with proxy.client() as client:
