@@ -9,10 +9,7 @@ using namespace waxseal::config;
 
 namespace {
 
-std::filesystem::path conf() {
-    return std::filesystem::path(__FILE__).parent_path().parent_path().parent_path().parent_path() /
-           "conf";
-}
+std::filesystem::path conf() { return std::filesystem::path(WAXSEAL_SOURCE_DIR) / "conf"; }
 
 std::string read(const std::filesystem::path& path) {
     const std::ifstream file(path);
