@@ -120,16 +120,27 @@ class Play {
         world_.upstream.deviations.push_back(std::move(what));
     }
 
+    // What was written goes out: how long a farewell may linger is the network layer's business.
+    void open_windows() {
+        for (const auto& device : world_.devices) device->wire->set_window(SIZE_MAX);
+        for (std::size_t i = 0; i < world_.upstream.connections(); ++i)
+            world_.upstream[i].wire->set_window(SIZE_MAX);
+        world_.reactor.run_until_idle();
+    }
+
     // The devices go, and everything has to come to its end by itself.
     void finish() {
         for (const auto& device : world_.devices) {
             if (!device->wire->ended()) device->wire->end(EndOfInput::clean);
         }
         world_.reactor.run_until_idle();
+        open_windows();
         for (int alarms = 0; world_.proxy->sessions() != 0; ++alarms) {
             fuzz::require(alarms < 1000, "sessions end");
             fuzz::require(world_.reactor.advance_to_next_alarm(), "no session waits for nothing");
+            open_windows();
         }
+        open_windows();
         std::size_t accepted = 0;
         for (const auto& event : world_.log.of("session_end")) {
             for (std::size_t at = event.line.find("outcome=accepted"); at != std::string::npos;
