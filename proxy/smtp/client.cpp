@@ -57,6 +57,8 @@ ClientEvent Client::next() {
 }
 
 Client::Handled Client::take_reply(Reply reply) {
+    // From the login on what the upstream says goes to the device and the log.
+    if (phase_ != Phase::login) withhold_credential(reply);
     if (waiting_.empty()) return unsolicited(std::move(reply));
     const Step step = waiting_.front();
     const bool refusal = reply.transient() || reply.permanent();
@@ -68,7 +70,7 @@ Client::Handled Client::take_reply(Reply reply) {
     if (reply.code == 421) {
         // RFC 5321 3.8: the service is closing, whatever was asked. For a transaction it is the
         // answer to the command all the same.
-        if (step < Step::mail)
+        if (step < Step::mail && step != Step::starttls)
             return refused(FailureKind::unavailable, "the upstream is closing", reply);
         enter(Phase::closing);
     }
@@ -110,11 +112,14 @@ ClientEvent Client::fail(FailureKind kind, std::string reason) {
     return event::Failed{Failure{kind, std::move(reason)}};
 }
 
-ClientEvent Client::refused(FailureKind kind, std::string_view what, const Reply& reply) {
-    const std::string words = summary(reply);
-    if (!repeats_credential(words)) return fail(kind, std::string(what) + ": " + words);
-    return fail(kind, std::string(what) + ": " + std::to_string(reply.code) +
-                          " (its text repeats the credential and is withheld)");
+ClientEvent Client::refused(FailureKind kind, std::string_view what, Reply& reply) {
+    withhold_credential(reply);
+    return fail(kind, std::string(what) + ": " + summary(reply));
+}
+
+void Client::withhold_credential(Reply& reply) const {
+    if (repeats_credential(summary(reply)))
+        reply.lines = {"(its text repeats the credential and is withheld)"};
 }
 
 // Whether the text holds a piece of the password, as it is or as it was sent.

@@ -162,9 +162,10 @@ class Client {
     void send(Step step, std::string_view line);
     void await(Step step);
     [[nodiscard]] ClientEvent fail(FailureKind kind, std::string reason);
-    // In the upstream's own words, unless they repeat a credential: many servers echo what they
-    // refuse.
-    [[nodiscard]] ClientEvent refused(FailureKind kind, std::string_view what, const Reply& reply);
+    // In the upstream's own words.
+    [[nodiscard]] ClientEvent refused(FailureKind kind, std::string_view what, Reply& reply);
+    // Many servers echo what they refuse: words that repeat a credential go no further.
+    void withhold_credential(Reply& reply) const;
     [[nodiscard]] bool repeats_credential(std::string_view text) const;
     [[nodiscard]] Handled take_reply(Reply reply);
     [[nodiscard]] ClientEvent unsolicited(Reply reply);

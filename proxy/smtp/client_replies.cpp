@@ -147,7 +147,8 @@ Client::Handled Client::on_data(Reply& reply) {
 
 Client::Handled Client::on_message(Reply& reply) {
     in_transaction_ = false;
-    if (reply.intermediate())
+    // 250 and no other 2yz (RFC 5321 4.3.2): a 220 here is a stream out of step, and no promise.
+    if (reply.intermediate() || (reply.positive() && reply.code != 250))
         return refused(FailureKind::protocol, "not an answer to end-of-data", reply);
     // Refused before it had read all: what is still to go out would be commands to it.
     if (unasked_ || !output_.empty()) enter(Phase::closing);

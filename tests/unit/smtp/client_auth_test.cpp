@@ -246,3 +246,43 @@ TEST_CASE("client: failures and events never quote the credential") {
         }
     }
 }
+
+TEST_CASE("client: nor does what the upstream says in a transaction") {
+    // Whatever form of it comes back, and at whichever command.
+    const std::string encoded_password = base64_encode(password);
+    for (const std::string& form : {std::string(password), plain, encoded_password}) {
+        for (std::size_t at = 0; at < 6; ++at) {
+            CAPTURE(form);
+            CAPTURE(at);
+            ClientScenario scenario =
+                login(SaslChoice::plain, {{{}, "AUTH PLAIN " + plain + "\r\n", welcome},
+                                          {mail("<a@b.c>"), "", "250 ok\r\n"},
+                                          {rcpt("<d@e.f>"), "", "250 ok\r\n"},
+                                          {data(), "", "354 go\r\n"},
+                                          {end_of_data(), "", "250 2.0.0 ok\r\n"},
+                                          {reset(), "", "250 ok\r\n"}});
+            ClientPeer peer(scenario.settings);
+            peer.run();
+            for (std::size_t i = 0; i < scenario.steps.size(); ++i) {
+                const ClientStep& step = scenario.steps[i];
+                if (step.act) step.act(peer.client());
+                peer.run();
+                if (i == at + 3) break;
+                peer.receive(step.reply);
+            }
+            peer.receive("550-5.7.1 what is\r\n550 5.7.1 " + form + "?\r\n");
+            const std::string& events = peer.result().events;
+            CHECK(events.contains("550 5.7.1 (its text repeats the credential and is withheld)"));
+            CHECK_FALSE(events.contains(form));
+        }
+    }
+}
+
+TEST_CASE("client: a reply of several lines ends the login as one does") {
+    ClientScenario scenario = login(
+        SaslChoice::plain, {{{},
+                             "AUTH PLAIN " + plain + "\r\n",
+                             "235-2.7.0 Welcome\r\n235-2.7.0 be nice\r\n235 2.7.0 go on\r\n"}});
+    expect(scenario, "ready\n");
+    expect_safe_everywhere(scenario);
+}

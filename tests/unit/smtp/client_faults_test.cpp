@@ -140,6 +140,19 @@ TEST_CASE("client: an early refusal leaves nothing but abort") {
     }
 }
 
+TEST_CASE("client: only 250 confirms a message") {
+    for (const std::string_view reply :
+         {"220 hi\r\n"sv, "251 ok\r\n"sv, "235 ok\r\n"sv, "200 ok\r\n"sv, "354 go\r\n"sv}) {
+        CAPTURE(reply);
+        ClientPeer peer(settings());
+        bring(peer, 4);
+        end_of_data()(peer.client());
+        peer.run();
+        peer.receive(reply);
+        CHECK(last_event(peer).starts_with("failed protocol: not an answer to end-of-data: "));
+    }
+}
+
 TEST_CASE("client: 421 as the answer to a command, then the end") {
     const Act acts[] = {mail("<a@b.c>"), rcpt("<d@e.f>"), data(), {}, end_of_data(), reset()};
     const std::string_view names[] = {"mail ", "rcpt ", "data ", "", "message ", "reset "};
