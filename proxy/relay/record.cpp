@@ -1,5 +1,6 @@
 #include "relay/record.hpp"
 
+#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -7,29 +8,22 @@ namespace waxseal::relay {
 
 namespace {
 
-// One line must stay readable, and a session of a day bounded.
-constexpr std::size_t transactions_kept = 100;
-constexpr std::size_t recipients_shown = 20;
-
+// One line must stay readable, and a session of a day bounded: what is over is told before.
+constexpr std::size_t transactions_kept = 50;
+constexpr std::size_t recipients_kept = 100;
 constexpr std::size_t reply_kept = 512;
 
-// "<a@b>,<c@d>,+3": the parts that were kept, and how many more there were.
-std::string join(const std::vector<std::string>& parts, std::uint64_t all) {
-    std::string text;
-    for (const std::string& part : parts) text += (text.empty() ? "" : ",") + part;
-    if (all > parts.size()) text += ",+" + std::to_string(all - parts.size());
-    return text;
-}
-
 log::Fields describe(const TransactionRecord& record) {
-    log::Fields fields{
-        {"from", record.reverse_path}, {"to", join(record.recipients, record.accepted_recipients)},
-        {"size", record.size},         {"upstream", record.upstream},
-        {"outcome", record.outcome},   {"reply", record.reply}};
+    log::Fields fields{{"from", record.reverse_path},
+                       {"to", record.recipients},
+                       {"recipients", record.accepted_recipients},
+                       {"size", record.size},
+                       {"upstream", record.upstream},
+                       {"outcome", record.outcome},
+                       {"reply", record.reply}};
     if (record.refused_recipients != 0)
         fields.emplace_back("refused_recipients", record.refused_recipients);
-    if (!record.repairs.empty())
-        fields.emplace_back("repairs", join(record.repairs, record.repairs.size()));
+    if (!record.repairs.empty()) fields.emplace_back("repairs", record.repairs);
     const std::pair<std::string_view, Duration> phases[] = {
         {"queue_ms", record.login.queue}, {"connect_ms", record.login.connect},
         {"tls_ms", record.login.tls},     {"login_ms", record.login.login},
@@ -44,7 +38,7 @@ log::Fields describe(const TransactionRecord& record) {
 
 void TransactionRecord::add_recipient(std::string path) {
     ++accepted_recipients;
-    if (recipients.size() < recipients_shown) recipients.push_back(std::move(path));
+    if (recipients.size() < recipients_kept) recipients.push_back(std::move(path));
 }
 
 void TransactionRecord::set_reply(std::string text) {
@@ -55,8 +49,13 @@ void TransactionRecord::set_reply(std::string text) {
 
 void SessionRecord::add(TransactionRecord record) {
     if (transactions.size() == transactions_kept) {
+        log::Fields earlier{{"session", id}};
+        log::Fields details = describe(transactions.front());
+        earlier.insert(earlier.end(), std::make_move_iterator(details.begin()),
+                       std::make_move_iterator(details.end()));
+        log::info("transaction", earlier);
         transactions.erase(transactions.begin());
-        ++transactions_dropped;
+        ++transactions_before;
     }
     transactions.push_back(std::move(record));
 }
@@ -79,8 +78,8 @@ log::Fields fields(const SessionRecord& record, Duration lasted) {
     for (const TransactionRecord& transaction : record.transactions)
         transactions.push_back(describe(transaction));
     fields.emplace_back("transactions", std::move(transactions));
-    if (record.transactions_dropped != 0)
-        fields.emplace_back("transactions_dropped", record.transactions_dropped);
+    if (record.transactions_before != 0)
+        fields.emplace_back("transactions_before", record.transactions_before);
     return fields;
 }
 

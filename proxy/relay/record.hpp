@@ -17,7 +17,7 @@ namespace waxseal::relay {
 
 struct TransactionRecord {
     std::string reverse_path;             // with angle brackets
-    std::vector<std::string> recipients;  // the first of those that the upstream accepted
+    std::vector<std::string> recipients;  // those that the upstream accepted: the first hundred
     std::uint64_t accepted_recipients = 0;
     std::uint64_t refused_recipients = 0;
     std::uint64_t size = 0;  // octets of the decoded message
@@ -46,7 +46,8 @@ struct SessionRecord {
     std::string mechanism;
     std::string end;  // quit, disconnected, idle, violation, drained, …
     std::vector<TransactionRecord> transactions;
-    std::uint64_t transactions_dropped = 0;  // beyond what one line can hold
+    // Beyond what one line can hold: each had a line of its own, "transaction", at its time.
+    std::uint64_t transactions_before = 0;
 
     void add(TransactionRecord record);
 };

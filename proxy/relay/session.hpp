@@ -138,6 +138,7 @@ class Session {
     Deadline upstream_idle_;
     TimePoint started_;
     std::uint64_t progress_ = 0;
+    std::uint32_t offered_ = 0;  // the extensions that the downstream was told of
     Pump pump_ = Pump::resting;
     Life life_ = Life::running;
     bool input_ended_ = false;

@@ -20,7 +20,9 @@ smtp::Capabilities Session::offer() const {
 void Session::on(event::Hello hello) {
     record_.helo = hello.name;
     if (hello.aborted) on(event::Reset{});
-    server_.hello(offer());
+    const smtp::Capabilities offered = offer();
+    offered_ = hello.esmtp ? offered.extensions : 0;
+    server_.hello(offered);
 }
 
 void Session::on(event::Mail mail) {
@@ -31,7 +33,7 @@ void Session::on(event::Mail mail) {
     transaction_->mail = std::move(mail);
     if (upstream::Connection* const upstream = connection()) {
         smtp::Client& client = upstream->client();
-        if (client.phase() != smtp::Client::Phase::open) drop_connection();
+        if (client.phase() != smtp::Client::Phase::open || client.used_up()) drop_connection();
     }
     if (std::holds_alternative<std::monostate>(upstream_)) return connect();
     send_mail();

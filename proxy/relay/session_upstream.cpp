@@ -59,19 +59,32 @@ void Session::send_mail() {
     client.mail(transaction_->mail->reverse_path, parameters);
 }
 
-// What the downstream asked for and this upstream cannot do, although the last one could.
+// What the downstream asked for and this upstream cannot do. For good if nobody said otherwise; for
+// now if we did, in the name of another upstream or of what this one offered before: a retry may
+// then succeed.
 std::optional<smtp::Reply> Session::untranslatable(const smtp::server_event::Mail& mail) const {
     const auto& upstream = std::get<std::unique_ptr<upstream::Connection>>(upstream_);
     const smtp::Capabilities& offered = upstream->client().capabilities();
+    const auto refuse = [this](Extension what, smtp::Reply reply) {
+        if ((offered_ & static_cast<std::uint32_t>(what)) == 0) return reply;
+        reply.code = 451;
+        reply.enhanced->klass = 4;
+        reply.lines.front() += " at the moment; try again later";
+        return reply;
+    };
     if (mail.parameters.smtputf8 && !offered.has(Extension::smtputf8)) {
-        return smtp::make_reply(550, {5, 6, 7}, "The upstream does not support SMTPUTF8");
+        return refuse(Extension::smtputf8,
+                      smtp::make_reply(550, {5, 6, 7}, "The upstream does not support SMTPUTF8"));
     }
     if (mail.parameters.body == smtp::Body::eight_bit_mime &&
         !offered.has(Extension::eight_bit_mime)) {
-        return smtp::make_reply(550, {5, 6, 3}, "The upstream does not support 8BITMIME");
+        return refuse(Extension::eight_bit_mime,
+                      smtp::make_reply(550, {5, 6, 3}, "The upstream does not support 8BITMIME"));
     }
     if (offered.size_limit != 0 && mail.parameters.size.value_or(0) > offered.size_limit) {
-        return smtp::make_reply(552, {5, 3, 4}, "Message is larger than the upstream's limit");
+        return refuse(
+            Extension::size,
+            smtp::make_reply(552, {5, 3, 4}, "Message is larger than the upstream's limit"));
     }
     return std::nullopt;
 }
@@ -130,7 +143,7 @@ void Session::on(const event::MessageReply& told) {
     }
     end_transaction(outcome_of(reply), reply);
     server_.reply(reply);
-    if (!connection()->client().idle()) drop_connection();
+    if (!connection()->client().idle() || connection()->client().used_up()) drop_connection();
 }
 
 void Session::on(const event::ResetReply& told) {

@@ -162,6 +162,7 @@ void Client::send(Step step, std::string_view line) {
 void Client::mail(const Path& reverse_path, const MailParameters& parameters) {
     assert(phase_ == Phase::open && !in_transaction_);
     in_transaction_ = true;
+    ++mails_;
     send(Step::mail, "MAIL FROM:" + reverse_path.text() + write(parameters, capabilities_));
 }
 

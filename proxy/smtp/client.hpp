@@ -150,6 +150,10 @@ class Client {
     [[nodiscard]] bool idle() const noexcept;
     // MAIL was sent and the upstream has not ended the transaction.
     [[nodiscard]] bool in_transaction() const noexcept { return in_transaction_; }
+    // As many MAIL commands were sent as the upstream takes on a connection (RFC 9422 4.1 MAILMAX).
+    [[nodiscard]] bool used_up() const noexcept {
+        return capabilities_.limits.mail_max && mails_ >= *capabilities_.limits.mail_max;
+    }
     [[nodiscard]] const Capabilities& capabilities() const noexcept { return capabilities_; }
     // The mechanism that was used; empty when there was no login.
     [[nodiscard]] std::string_view mechanism() const noexcept { return mechanism_; }
@@ -198,6 +202,7 @@ class Client {
     std::size_t sasl_rounds_ = 0;
     DataEncoder encoder_;
     std::string scratch_;
+    std::uint64_t mails_ = 0;
     bool in_transaction_ = false;
     bool unasked_ = false;  // octets came while nothing was asked: the next reply answers nothing
     struct End {

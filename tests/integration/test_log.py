@@ -14,6 +14,7 @@ from support.proxy import environment
 from support.servers import PASSWORD, USER
 
 FORMATS = ["json", "logfmt", "text"]
+ECHOED_AT = ["mail", "rcpt", "data", "end"]
 PHASES = ["queue_ms", "connect_ms", "tls_ms", "login_ms", "envelope_ms", "body_ms", "reply_ms"]
 
 
@@ -42,8 +43,8 @@ def test_session_end(waxseal, scripted):
     assert end["end"] == "quit"
     first, second = end["transactions"]
     assert first["from"] == "<device@example.test>"
-    assert first["to"] == "<one@example.test>" and first["refused_recipients"] == 1
-    assert second["to"] == "<inbox@example.test>"
+    assert first["to"] == ["<one@example.test>"] and first["refused_recipients"] == 1
+    assert second["to"] == ["<inbox@example.test>"]
     for transaction in (first, second):
         assert transaction["size"] == len(content)
         assert transaction["reply"].startswith("250 2.0.0 queued as")
@@ -82,7 +83,8 @@ def forms_of(secret, user):
 
 @pytest.mark.parametrize("log_format", FORMATS)
 @pytest.mark.parametrize("mechanism", ["plain", "login"])
-@pytest.mark.parametrize("outcome", ["accepted", "refused", "refused with an echo"])
+@pytest.mark.parametrize("outcome", ["accepted", "refused", "refused with an echo",
+                                     *(f"{step} refused with an echo" for step in ECHOED_AT)])
 def test_no_credential_and_no_body(waxseal, scripted, log_format, mechanism, outcome):
     """At debug level, in every format, whether the login succeeds or fails, and when the device offers a password. Some
     servers repeat what they do not like."""
@@ -90,7 +92,11 @@ def test_no_credential_and_no_body(waxseal, scripted, log_format, mechanism, out
     def echo(peer):
         return b"501 5.5.2 cannot use " + peer.commands[-1][0].strip() + b" " + base64.b64encode(PASSWORD.encode())
 
-    script = {"refused": {"auth": b"535 5.7.8 no"}, "refused with an echo": {"auth": echo}}.get(outcome, {})
+    def parrot(_peer):
+        return b"550 5.7.1 no: " + base64.b64encode(b"\0" + USER.encode() + b"\0" + PASSWORD.encode())
+
+    script = {"refused": {"auth": b"535 5.7.8 no"}, "refused with an echo": {"auth": echo},
+              **{f"{step} refused with an echo": {step: parrot} for step in ECHOED_AT}}.get(outcome, {})
     proxy = waxseal(scripted("starttls", script=script), {"auth": mechanism}, log_format=log_format)
     device_secret = "device-secret-42"
     with proxy.client() as client:

@@ -65,6 +65,8 @@ GOOD = {
     "one of many names": {"dns": (*(f"mx{n}.example.org" for n in range(50)), NAME)},
     "RSA 2048": {"key": "rsa2048"},
     "RSA 3072": {"key": "rsa3072"},
+    "RSA 4096": {"key": "rsa4096"},
+    "RSA 8192": {"key": "rsa8192"},
     "SHA-512": {"digest": "sha512"},
     "upper case": {"dns": (NAME.upper(),)},
 }

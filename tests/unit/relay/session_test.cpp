@@ -98,7 +98,8 @@ TEST_CASE("session_end says everything once, and never a secret or the message")
     const std::string transaction = line.substr(line.find("transactions.0.from"));
     CHECK(transaction ==
           "transactions.0.from=<a@example.com> transactions.0.to=<b@example.com> "
-          "transactions.0.size=19 transactions.0.upstream=default transactions.0.outcome=accepted "
+          "transactions.0.recipients=1 transactions.0.size=19 transactions.0.upstream=default "
+          "transactions.0.outcome=accepted "
           "transactions.0.reply=\"250 2.0.0 queued\" transactions.0.refused_recipients=1 "
           "transactions.0.repairs=bare_lf transactions.0.queue_ms=0 transactions.0.connect_ms=20 "
           "transactions.0.tls_ms=0 transactions.0.login_ms=0 transactions.0.envelope_ms=30 "
@@ -228,24 +229,58 @@ TEST_CASE("the kept upstream connection goes: idle too long, or closed over ther
     CHECK(listed(check_all(world)) == "");
 }
 
-TEST_CASE("what a second upstream cannot do is said at MAIL") {
+TEST_CASE("what a second upstream cannot do, though the first offered it, is an error for now") {
     World world;
     ScriptedUpstream plain(world.reactor);
     plain.offer = {"SIZE 100"};
     world.settings->providers.push_back(make_provider(world.reactor, plain, "plain"));
-    Device& device = world.connect();
-    device.say("EHLO printer\r\n");
+    Device& first = world.connect();
+    first.say("EHLO printer\r\n");
+    CHECK(send_message(first) == "250 2.0.0 Ok: queued as 1\r\n");
+    first.say("QUIT\r\n");
     world.dialer().otherwise.failure = Failure{FailureKind::connect, "refused"};
+    Device& device = world.connect();
+    CHECK(device.say("EHLO printer\r\n").contains("SMTPUTF8"));
     CHECK(device.say("MAIL FROM:<a@example.com> SMTPUTF8\r\n") ==
-          "550 5.6.7 The upstream does not support SMTPUTF8\r\n");
+          "451 4.6.7 The upstream does not support SMTPUTF8 at the moment; try again later\r\n");
     CHECK(device.say("MAIL FROM:<a@example.com> BODY=8BITMIME\r\n") ==
-          "550 5.6.3 The upstream does not support 8BITMIME\r\n");
-    CHECK(device.say("MAIL FROM:<a@example.com> SIZE=101\r\n") ==
-          "552 5.3.4 Message is larger than the upstream's limit\r\n");
+          "451 4.6.3 The upstream does not support 8BITMIME at the moment; try again later\r\n");
+    CHECK(
+        device.say("MAIL FROM:<a@example.com> SIZE=101\r\n") ==
+        "451 4.3.4 Message is larger than the upstream's limit at the moment; try again later\r\n");
     CHECK(plain.connections() == 1);
     CHECK(plain[0].count("MAIL") == 0);
     CHECK(send_message(device) == "250 2.0.0 Ok: queued as 1\r\n");
     CHECK(plain[0].commands[2] == "MAIL FROM:<a@example.com>");
+}
+
+TEST_CASE("what no upstream ever offered is refused at MAIL for good") {
+    World world;
+    world.upstream.offer = {"SIZE 100"};
+    Device& device = world.connect();
+    SUBCASE("after EHLO") { CHECK_FALSE(device.say("EHLO printer\r\n").contains("SMTPUTF8")); }
+    SUBCASE("after HELO") { device.say("HELO printer\r\n"); }
+    CHECK(device.say("MAIL FROM:<a@example.com> SMTPUTF8\r\n") ==
+          "550 5.6.7 The upstream does not support SMTPUTF8\r\n");
+    CHECK(device.say("MAIL FROM:<a@example.com> BODY=8BITMIME\r\n") ==
+          "550 5.6.3 The upstream does not support 8BITMIME\r\n");
+    CHECK(world.upstream[0].count("MAIL") == 0);
+}
+
+TEST_CASE("an upstream's MAILMAX: no connection carries more") {
+    World world;
+    world.upstream.offer.emplace_back("LIMITS MAILMAX=2");
+    Device& device = world.connect();
+    device.say("EHLO printer\r\n");
+    for (int i = 0; i < 3; ++i) {
+        CHECK(send_message(device).starts_with("250 "));
+        // A refused MAIL and a reset transaction are counted by the upstream, too.
+        CHECK(device.say("MAIL FROM:<a@example.com>\r\n").starts_with("250 "));
+        CHECK(device.say("RSET\r\n") == ok);
+    }
+    REQUIRE(world.upstream.connections() == 3);
+    for (std::size_t i = 0; i < 3; ++i) CHECK(world.upstream[i].count("MAIL") == 2);
+    CHECK(world.upstream.messages().size() == 3);
 }
 
 TEST_CASE("bodies that are refused here: the upstream never gets an end mark") {

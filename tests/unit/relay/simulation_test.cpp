@@ -24,6 +24,7 @@ class Afternoon {
         world.reactor.choose = [this](std::size_t n) { return below(n); };
         world.upstream.on_step = [this](Step step, std::size_t) { return deviate(step); };
         world.settings->server.max_message_size = one_in(4) ? 300 : 50'000'000;
+        if (one_in(4)) world.settings->server.line_endings = smtp::LineEndings::reject;
         calm_ = mood_ == 0;
         const std::size_t devices = 1 + below(4);
         for (std::size_t i = 0; i < devices; ++i) add_device(i);
