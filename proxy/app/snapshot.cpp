@@ -93,10 +93,11 @@ std::shared_ptr<upstream::Provider> Builder::provider(const config::Upstream& up
     client.security = security(upstream.tls);
     client.auth = choice(upstream.auth);
     client.hmac_md5 = tls::hmac_md5;
+    std::optional<smtp::Credentials> credentials;
     if (!upstream.username.empty()) {
         auto password = read_password(upstream.password_file);
         if (password) {
-            client.credentials = smtp::Credentials{upstream.username, *std::move(password)};
+            credentials = smtp::Credentials{upstream.username, *std::move(password)};
         } else {
             errors.push_back(password.error());
         }
@@ -106,6 +107,7 @@ std::shared_ptr<upstream::Provider> Builder::provider(const config::Upstream& up
         .name = upstream.name,
         .dialer = std::make_unique<net::TcpDialer>(loop, resolver, std::move(dial)),
         .client = std::move(client),
+        .credentials = std::move(credentials),
         .timeouts = {t.tls_handshake, t.upstream_reply, t.data_reply, t.queue},
         .slots = upstream::Slots(loop, upstream.max_connections),
         .idle_timeout = upstream.idle_timeout,

@@ -15,7 +15,8 @@ namespace waxseal::smtp {
 
 namespace event = client_event;
 
-Client::Client(const ClientSettings& settings) : settings_(settings), waiting_{Step::greeting} {}
+Client::Client(const ClientSettings& settings, std::optional<Credentials> credentials)
+    : settings_(settings), credentials_(std::move(credentials)), waiting_{Step::greeting} {}
 
 Client::~Client() { output_.wipe(); }
 
@@ -119,10 +120,10 @@ ClientEvent Client::refused(FailureKind kind, std::string_view what, const Reply
 
 // Whether the text holds a piece of the password, as it is or as it was sent.
 bool Client::repeats_credential(std::string_view text) const {
-    if (!settings_.credentials) return false;
+    if (!credentials_) return false;
     constexpr std::size_t piece = 8;
-    const std::string_view password = settings_.credentials->password.reveal();
-    std::string plain = '\0' + settings_.credentials->username + '\0';
+    const std::string_view password = credentials_->password.reveal();
+    std::string plain = '\0' + credentials_->username + '\0';
     plain.append(password);
     std::array<std::string, 3> forms{std::string(password), base64_encode(password),
                                      base64_encode(plain)};

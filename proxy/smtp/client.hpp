@@ -48,7 +48,6 @@ struct ClientSettings {
     std::string hostname;  // our own name, for EHLO; the downstream's name never travels
     Security security = Security::implicit;
     SaslChoice auth = SaslChoice::automatic;
-    std::optional<Credentials> credentials;
     HmacMd5 hmac_md5 = nullptr;
 };
 
@@ -117,8 +116,9 @@ class Client {
     };
     static constexpr std::size_t step_count = 10;
 
-    // `settings` must outlive the machine.
-    explicit Client(const ClientSettings& settings);
+    // `settings` must outlive the machine. The credentials are those of this one login; with none
+    // there is no login.
+    Client(const ClientSettings& settings, std::optional<Credentials> credentials);
     ~Client();
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
@@ -186,6 +186,7 @@ class Client {
     [[nodiscard]] Handled on_quit(Reply& reply);
 
     const ClientSettings& settings_;
+    std::optional<Credentials> credentials_;
     Phase phase_ = Phase::login;
     std::deque<Step> waiting_;
     ReplyParser replies_;

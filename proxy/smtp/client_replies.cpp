@@ -42,7 +42,7 @@ Client::Handled Client::after_ehlo() {
         send(Step::starttls, "STARTTLS");
         return std::nullopt;
     }
-    if (!settings_.credentials || settings_.auth == SaslChoice::none) return ready();
+    if (!credentials_ || settings_.auth == SaslChoice::none) return ready();
     return begin_auth();
 }
 
@@ -67,8 +67,8 @@ Client::Handled Client::begin_auth() {
         return fail(FailureKind::credentials,
                     "the upstream does not offer AUTH, but a username is configured");
     }
-    auto chosen = make_sasl_client(settings_.auth, capabilities_.auth_mechanisms,
-                                   *settings_.credentials, settings_.hmac_md5);
+    auto chosen = make_sasl_client(settings_.auth, capabilities_.auth_mechanisms, *credentials_,
+                                   settings_.hmac_md5);
     if (!chosen) return fail(FailureKind::credentials, chosen.error().text);
     sasl_ = std::move(*chosen);
     mechanism_ = sasl_->mechanism();
@@ -80,8 +80,8 @@ Client::Handled Client::begin_auth() {
             line.append(1, ' ').append(encoded);
         } else {
             // It goes with the first 334 instead; the mechanism starts over.
-            sasl_ = *make_sasl_client(settings_.auth, capabilities_.auth_mechanisms,
-                                      *settings_.credentials, settings_.hmac_md5);
+            sasl_ = *make_sasl_client(settings_.auth, capabilities_.auth_mechanisms, *credentials_,
+                                      settings_.hmac_md5);
         }
         wipe(encoded);
     }
