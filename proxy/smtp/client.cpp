@@ -2,13 +2,9 @@
 // client_replies.cpp.
 #include "smtp/client.hpp"
 
-#include <algorithm>
-#include <array>
 #include <cassert>
 #include <utility>
 
-#include "base/limits.hpp"
-#include "smtp/base64.hpp"
 #include "smtp/client_table.hpp"
 
 namespace waxseal::smtp {
@@ -20,11 +16,12 @@ Client::Client(const ClientSettings& settings, std::optional<Credentials> creden
 
 Client::~Client() { output_.wipe(); }
 
-void Client::secured(VerifiedPeer proof) {
+void Client::secured(VerifiedPeer proof, ClientCertificate certificate) {
     assert(phase_ == Phase::login || phase_ == Phase::securing);
     // What came before the handshake came in clear: next() will say so.
     if (phase_ == Phase::securing && replies_.buffered() != 0) return;
     proof_ = proof;
+    certificate_ = certificate;
     if (phase_ != Phase::securing) return;
     enter(Phase::login);
     send(Step::ehlo, "EHLO " + settings_.hostname);
@@ -118,25 +115,8 @@ ClientEvent Client::refused(FailureKind kind, std::string_view what, const Reply
                           " (its text repeats the credential and is withheld)");
 }
 
-// Whether the text holds a piece of the password, as it is or as it was sent.
 bool Client::repeats_credential(std::string_view text) const {
-    if (!credentials_) return false;
-    constexpr std::size_t piece = 8;
-    const std::string_view password = credentials_->password.reveal();
-    std::string plain = '\0' + credentials_->username + '\0';
-    plain.append(password);
-    std::array<std::string, 3> forms{std::string(password), base64_encode(password),
-                                     base64_encode(plain)};
-    bool found = false;
-    for (std::string& form : forms) {
-        const std::size_t length = std::min(piece, form.size());
-        for (std::size_t i = 0; length != 0 && i + length <= form.size(); ++i) {
-            found = found || text.contains(std::string_view(form).substr(i, length));
-        }
-        wipe(form);
-    }
-    wipe(plain);
-    return found;
+    return credentials_ && repeats(text, *credentials_);
 }
 
 // Octets that are there before the command is cannot be its answer.

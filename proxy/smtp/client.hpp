@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,7 +49,10 @@ struct ClientSettings {
     std::string hostname;  // our own name, for EHLO; the downstream's name never travels
     Security security = Security::implicit;
     SaslChoice auth = SaslChoice::automatic;
-    HmacMd5 hmac_md5 = nullptr;
+    SaslCrypto crypto{};
+    // As they are configured, for a mechanism that repeats them; empty and 0: not said.
+    std::string server_host{};
+    std::uint16_t server_port = 0;
 };
 
 namespace client_event {
@@ -75,6 +79,9 @@ struct ResetReply {
 struct Closed {};  // the upstream closed while nothing was owed (or after QUIT)
 struct Failed {
     Failure failure;
+    // The upstream's own refusal of the credentials, for a downstream whose credentials they are;
+    // nothing where it would repeat them.
+    std::optional<Reply> refusal = std::nullopt;
 };
 }  // namespace client_event
 
@@ -125,7 +132,7 @@ class Client {
 
     // TLS is up. The proof is needed before any credential is sent; none only where TLS is not
     // (Security::cleartext).
-    void secured(VerifiedPeer proof);
+    void secured(VerifiedPeer proof, ClientCertificate certificate = ClientCertificate::none);
 
     void receive(std::string_view bytes);
     void end_of_input(EndOfInput how, std::string_view reason);
@@ -166,11 +173,13 @@ class Client {
     // refuse.
     [[nodiscard]] ClientEvent refused(FailureKind kind, std::string_view what, const Reply& reply);
     [[nodiscard]] bool repeats_credential(std::string_view text) const;
+    [[nodiscard]] ClientEvent login_refused(const Reply& reply);
     [[nodiscard]] Handled take_reply(Reply reply);
     [[nodiscard]] ClientEvent unsolicited(Reply reply);
     [[nodiscard]] ClientEvent ended();
     [[nodiscard]] Handled after_ehlo();
     [[nodiscard]] Handled begin_auth();
+    [[nodiscard]] std::expected<std::unique_ptr<SaslClient>, Error> exchange() const;
     [[nodiscard]] ClientEvent ready();
     [[nodiscard]] std::optional<std::string> auth_answer(const Reply& reply);
 
@@ -193,9 +202,11 @@ class Client {
     ByteQueue output_;
     Capabilities capabilities_;
     std::optional<VerifiedPeer> proof_;
+    ClientCertificate certificate_ = ClientCertificate::none;
     std::unique_ptr<SaslClient> sasl_;  // during the login only
     std::string_view mechanism_;        // a name with static storage
     std::size_t sasl_rounds_ = 0;
+    std::string cancelled_;  // why we have answered a challenge with "*"
     DataEncoder encoder_;
     std::string scratch_;
     bool in_transaction_ = false;

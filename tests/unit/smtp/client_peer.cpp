@@ -152,11 +152,12 @@ void end_everywhere(const ClientScenario& scenario, std::size_t at) {
 
 ClientPeer::ClientPeer(const ClientSetup& setup)
     : settings_(setup.settings),
+      certificate_(setup.certificate),
       client_(settings_,
               setup.credentials ? std::optional(setup.credentials->clone()) : std::nullopt) {
     if (settings_.security == Security::cleartext) secured_ = true;  // as far as it ever will be
     if (settings_.security != Security::implicit) return;
-    client_.secured(VerifiedAccess::make());
+    client_.secured(VerifiedAccess::make(), certificate_);
     secured_ = true;
 }
 
@@ -185,7 +186,7 @@ void ClientPeer::run() {
         CHECK(client_.timer() == Timer::tls_handshake);
         CHECK(client_.capabilities() == Capabilities{});
         if (std::holds_alternative<event::NeedInput>(client_.next())) {
-            client_.secured(VerifiedAccess::make());
+            client_.secured(VerifiedAccess::make(), certificate_);
             secured_ = true;
         }
     }
@@ -228,14 +229,15 @@ void expect_safe_everywhere(const ClientScenario& scenario) {
 }
 
 ClientSetup plain_setup(Security security) {
-    return {{"relay.test", security, SaslChoice::automatic, nullptr}};
+    return {{"relay.test", security, SaslChoice::automatic}};
 }
 
 ClientSetup login_setup(Security security, SaslChoice choice) {
     const auto hmac = [](std::string_view key, std::string_view text) {
         return std::string(key.substr(0, 1)) + std::string(text.substr(0, 1));
     };
-    return {{"relay.test", security, choice, hmac}, Credentials{"user", Secret(password)}};
+    return {{"relay.test", security, choice, {.hmac_md5 = hmac}},
+            Credentials{"user", Secret(password)}};
 }
 
 Act mail(std::string text, MailParameters parameters) {

@@ -27,6 +27,7 @@ struct ClientStep {
 struct ClientSetup {
     smtp::ClientSettings settings;
     std::optional<smtp::Credentials> credentials = std::nullopt;
+    smtp::ClientCertificate certificate = smtp::ClientCertificate::none;
 };
 
 struct ClientScenario {
@@ -60,6 +61,7 @@ class ClientPeer {
 
   private:
     smtp::ClientSettings settings_;  // the machine refers to it
+    smtp::ClientCertificate certificate_;
     smtp::Client client_;
     ClientRun run_;
     std::size_t seen_ = 0;
