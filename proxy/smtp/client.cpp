@@ -11,8 +11,12 @@ namespace waxseal::smtp {
 
 namespace event = client_event;
 
-Client::Client(const ClientSettings& settings, std::optional<Credentials> credentials)
-    : settings_(settings), credentials_(std::move(credentials)), waiting_{Step::greeting} {}
+Client::Client(const ClientSettings& settings, std::optional<Credentials> credentials,
+               std::optional<Xclient> xclient)
+    : settings_(settings),
+      credentials_(std::move(credentials)),
+      xclient_(std::move(xclient)),
+      waiting_{Step::greeting} {}
 
 Client::~Client() { output_.wipe(); }
 

@@ -1,10 +1,10 @@
 // The client machine: the side of SMTP that faces an upstream. Acts in, octets out; replies in,
 // events out.
 //
-// RFC 5321 (4.3.1 sequencing), RFC 3207 (STARTTLS), RFC 4954 (AUTH), RFC 2920. No socket, no clock,
-// no callback. Every command sent puts its step into a queue; every reply is matched with the step
-// at the front, whose row in client_table.hpp says what follows. A reply with no step waiting is a
-// violation.
+// RFC 5321 (4.3.1 sequencing), RFC 3207 (STARTTLS), RFC 4954 (AUTH), RFC 2920, XCLIENT_README. No
+// socket, no clock, no callback. Every command sent puts its step into a queue; every reply is
+// matched with the step at the front, whose row in client_table.hpp says what follows. A reply with
+// no step waiting is a violation.
 //
 // Flow: secured() first when TLS is implicit, else the machine asks with StartTls at its time and
 // then waits for secured();
@@ -36,6 +36,7 @@
 #include "smtp/path.hpp"
 #include "smtp/reply.hpp"
 #include "smtp/sasl.hpp"
+#include "smtp/xclient.hpp"
 
 namespace waxseal::smtp {
 
@@ -113,6 +114,7 @@ class Client {
         greeting,
         ehlo,
         starttls,
+        xclient,
         auth,
         mail,
         rcpt,
@@ -121,11 +123,13 @@ class Client {
         reset,
         quit
     };
-    static constexpr std::size_t step_count = 10;
+    static constexpr std::size_t step_count = 11;
 
     // `settings` must outlive the machine. The credentials are those of this one login; with none
     // there is no login.
-    Client(const ClientSettings& settings, std::optional<Credentials> credentials);
+    // An Xclient is sent to an upstream that offers to take it.
+    Client(const ClientSettings& settings, std::optional<Credentials> credentials,
+           std::optional<Xclient> xclient = std::nullopt);
     ~Client();
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
@@ -186,6 +190,7 @@ class Client {
     [[nodiscard]] Handled on_greeting(Reply& reply);
     [[nodiscard]] Handled on_ehlo(Reply& reply);
     [[nodiscard]] Handled on_starttls(Reply& reply);
+    [[nodiscard]] Handled on_xclient(Reply& reply);
     [[nodiscard]] Handled on_auth(Reply& reply);
     [[nodiscard]] Handled on_mail(Reply& reply);
     [[nodiscard]] Handled on_rcpt(Reply& reply);
@@ -196,6 +201,7 @@ class Client {
 
     const ClientSettings& settings_;
     std::optional<Credentials> credentials_;
+    std::optional<Xclient> xclient_;  // until it is sent
     Phase phase_ = Phase::login;
     std::deque<Step> waiting_;
     ReplyParser replies_;

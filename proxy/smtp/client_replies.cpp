@@ -42,6 +42,13 @@ Client::Handled Client::after_ehlo() {
         send(Step::starttls, "STARTTLS");
         return std::nullopt;
     }
+    // Before the login: the upstream begins anew after it.
+    if (const auto line =
+            xclient_ ? write_xclient(*xclient_, capabilities_.xclient) : std::nullopt) {
+        xclient_.reset();
+        send(Step::xclient, *line);
+        return std::nullopt;
+    }
     // A client certificate may be all that EXTERNAL needs.
     const bool login = credentials_ || settings_.auth == SaslChoice::external;
     if (!login || settings_.auth == SaslChoice::none) return ready();
@@ -59,6 +66,15 @@ Client::Handled Client::on_starttls(Reply& reply) {
     replies_.reset();
     enter(Phase::securing);
     return event::StartTls{};
+}
+
+// 220 is a greeting: the session begins anew, with EHLO, and with an offer for whom we speak for.
+// If an upstream does not take what it offered to take, going on would pass its client off as us.
+Client::Handled Client::on_xclient(Reply& reply) {
+    if (reply.code != 220) return refused(FailureKind::unavailable, "XCLIENT was refused", reply);
+    capabilities_ = {};
+    send(Step::ehlo, "EHLO " + settings_.hostname);
+    return std::nullopt;
 }
 
 Client::Handled Client::begin_auth() {

@@ -154,7 +154,8 @@ ClientPeer::ClientPeer(const ClientSetup& setup)
     : settings_(setup.settings),
       certificate_(setup.certificate),
       client_(settings_,
-              setup.credentials ? std::optional(setup.credentials->clone()) : std::nullopt) {
+              setup.credentials ? std::optional(setup.credentials->clone()) : std::nullopt,
+              setup.xclient) {
     if (settings_.security == Security::cleartext) secured_ = true;  // as far as it ever will be
     if (settings_.security != Security::implicit) return;
     client_.secured(VerifiedAccess::make(), certificate_);

@@ -28,6 +28,7 @@ struct ClientSetup {
     smtp::ClientSettings settings;
     std::optional<smtp::Credentials> credentials = std::nullopt;
     smtp::ClientCertificate certificate = smtp::ClientCertificate::none;
+    std::optional<smtp::Xclient> xclient = std::nullopt;
 };
 
 struct ClientScenario {
