@@ -58,6 +58,18 @@ std::expected<std::shared_ptr<const tls::ClientContext>, Error> trust(
     return context;
 }
 
+smtp::ClientSettings client_settings(const config::Config& config,
+                                     const config::Upstream& upstream) {
+    smtp::ClientSettings client;
+    client.hostname = config.hostname;
+    client.security = security(upstream.tls);
+    client.auth = choice(upstream.auth);
+    client.crypto.hmac_md5 = tls::hmac_md5;
+    client.server_host = upstream.address.host;
+    client.server_port = upstream.address.port;
+    return client;
+}
+
 struct Builder {
     net::Loop& loop;
     net::Resolver& resolver;
@@ -88,15 +100,11 @@ std::shared_ptr<upstream::Provider> Builder::provider(const config::Upstream& up
             errors.push_back(context.error());
         }
     }
-    smtp::ClientSettings client;
-    client.hostname = config.hostname;
-    client.security = security(upstream.tls);
-    client.auth = choice(upstream.auth);
-    client.hmac_md5 = tls::hmac_md5;
+    std::optional<smtp::Credentials> credentials;
     if (!upstream.username.empty()) {
         auto password = read_password(upstream.password_file);
         if (password) {
-            client.credentials = smtp::Credentials{upstream.username, *std::move(password)};
+            credentials = smtp::Credentials{upstream.username, *std::move(password)};
         } else {
             errors.push_back(password.error());
         }
@@ -105,7 +113,8 @@ std::shared_ptr<upstream::Provider> Builder::provider(const config::Upstream& up
     return std::make_shared<upstream::Provider>(upstream::Provider{
         .name = upstream.name,
         .dialer = std::make_unique<net::TcpDialer>(loop, resolver, std::move(dial)),
-        .client = std::move(client),
+        .client = client_settings(config, upstream),
+        .credentials = std::move(credentials),
         .timeouts = {t.tls_handshake, t.upstream_reply, t.data_reply, t.queue},
         .slots = upstream::Slots(loop, upstream.max_connections),
         .idle_timeout = upstream.idle_timeout,

@@ -44,5 +44,12 @@ inline constexpr std::size_t tls_quiet_records = 64;
 
 // SASL rounds with one upstream before we give up on it.
 inline constexpr std::size_t sasl_rounds = 8;
+// PBKDF2 iterations that a SCRAM server may ask for. RFC 7677 4 has servers ask for 4096 at least;
+// with fewer, who only pretends to be ours would get a password that is cheap to guess. 600000 is
+// what OWASP advises for stored passwords; more is time that an upstream takes from all sessions.
+inline constexpr unsigned scram_iterations_least = 4096;
+inline constexpr unsigned scram_iterations_most = 600'000;
+// Both parts of a SCRAM nonce: servers add 18 to 64 octets to ours.
+inline constexpr std::size_t scram_nonce = 512;
 
 }  // namespace waxseal::limits

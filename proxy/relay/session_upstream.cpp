@@ -32,8 +32,7 @@ void Session::connected(upstream::Connector::Outcome outcome) {
     const upstream::Provider& provider = *upstream.provider();
     record_.upstream_tls = upstream.tls_details();
     record_.upstream_address = upstream.peer_address();
-    record_.account =
-        provider.client.credentials ? provider.client.credentials->username : std::string();
+    record_.account = provider.credentials ? provider.credentials->username : std::string();
     record_.mechanism = upstream.client().mechanism();
     if (transaction_) transaction_->record.login = upstream.timings();
     upstream_ = *std::move(outcome);

@@ -9,6 +9,7 @@
 #include <charconv>
 
 #include "base/text.hpp"
+#include "smtp/xclient.hpp"
 
 namespace waxseal::smtp {
 
@@ -126,8 +127,10 @@ Capabilities parse_ehlo(const Reply& reply) {
         const auto row = std::find_if(rows.begin(), rows.end(), [&words](const Row& candidate) {
             return text::iequals(candidate.keyword, words.front());
         });
-        if (row == rows.end()) continue;
+        const bool xclient = text::iequals(words.front(), "XCLIENT");
         words.erase(words.begin());
+        if (xclient) result.xclient = parse_xclient(words);
+        if (row == rows.end()) continue;
         result.add(row->extension);
         if (row->read != nullptr) row->read(words, result);
     }

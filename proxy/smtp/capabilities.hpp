@@ -1,6 +1,7 @@
 // What one side of SMTP offers in its EHLO reply (RFC 5321 4.1.1.1), as values: an allow-list of
-// the extensions that waxseal understands. Whatever else an upstream offers (XCLIENT, BURL, ETRN …)
-// is not even represented here, so it cannot be offered on.
+// the extensions that waxseal understands. Whatever else an upstream offers (BURL, ETRN …) is not
+// even represented here, so it cannot be offered on; nor can XCLIENT, which is no Extension and
+// which only the client machine looks at.
 //
 // Flow, for a session: parse_ehlo() of the upstream's reply; translate() it with what waxseal
 // itself can honour; write_ehlo() for the downstream.
@@ -41,6 +42,7 @@ struct Capabilities {
     std::uint64_t size_limit = 0;  // octets; 0 = no stated limit
     MailLimits limits;
     std::vector<std::string> auth_mechanisms;  // upper case, in the order offered, no duplicates
+    std::uint8_t xclient = 0;                  // bits of XclientAttribute; never written
 
     [[nodiscard]] bool has(Extension extension) const noexcept {
         return (extensions & static_cast<std::uint32_t>(extension)) != 0;

@@ -2,28 +2,30 @@
 // client_replies.cpp.
 #include "smtp/client.hpp"
 
-#include <algorithm>
-#include <array>
 #include <cassert>
 #include <utility>
 
-#include "base/limits.hpp"
-#include "smtp/base64.hpp"
 #include "smtp/client_table.hpp"
 
 namespace waxseal::smtp {
 
 namespace event = client_event;
 
-Client::Client(const ClientSettings& settings) : settings_(settings), waiting_{Step::greeting} {}
+Client::Client(const ClientSettings& settings, std::optional<Credentials> credentials,
+               std::optional<Xclient> xclient)
+    : settings_(settings),
+      credentials_(std::move(credentials)),
+      xclient_(std::move(xclient)),
+      waiting_{Step::greeting} {}
 
 Client::~Client() { output_.wipe(); }
 
-void Client::secured(VerifiedPeer proof) {
+void Client::secured(VerifiedPeer proof, ClientCertificate certificate) {
     assert(phase_ == Phase::login || phase_ == Phase::securing);
     // What came before the handshake came in clear: next() will say so.
     if (phase_ == Phase::securing && replies_.buffered() != 0) return;
     proof_ = proof;
+    certificate_ = certificate;
     if (phase_ != Phase::securing) return;
     enter(Phase::login);
     send(Step::ehlo, "EHLO " + settings_.hostname);
@@ -122,25 +124,8 @@ void Client::withhold_credential(Reply& reply) const {
         reply.lines = {"(its text repeats the credential and is withheld)"};
 }
 
-// Whether the text holds a piece of the password, as it is or as it was sent.
 bool Client::repeats_credential(std::string_view text) const {
-    if (!settings_.credentials) return false;
-    constexpr std::size_t piece = 8;
-    const std::string_view password = settings_.credentials->password.reveal();
-    std::string plain = '\0' + settings_.credentials->username + '\0';
-    plain.append(password);
-    std::array<std::string, 3> forms{std::string(password), base64_encode(password),
-                                     base64_encode(plain)};
-    bool found = false;
-    for (std::string& form : forms) {
-        const std::size_t length = std::min(piece, form.size());
-        for (std::size_t i = 0; length != 0 && i + length <= form.size(); ++i) {
-            found = found || text.contains(std::string_view(form).substr(i, length));
-        }
-        wipe(form);
-    }
-    wipe(plain);
-    return found;
+    return credentials_ && repeats(text, *credentials_);
 }
 
 // Octets that are there before the command is cannot be its answer.

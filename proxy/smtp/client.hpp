@@ -1,10 +1,10 @@
 // The client machine: the side of SMTP that faces an upstream. Acts in, octets out; replies in,
 // events out.
 //
-// RFC 5321 (4.3.1 sequencing), RFC 3207 (STARTTLS), RFC 4954 (AUTH), RFC 2920. No socket, no clock,
-// no callback. Every command sent puts its step into a queue; every reply is matched with the step
-// at the front, whose row in client_table.hpp says what follows. A reply with no step waiting is a
-// violation.
+// RFC 5321 (4.3.1 sequencing), RFC 3207 (STARTTLS), RFC 4954 (AUTH), RFC 2920, XCLIENT_README. No
+// socket, no clock, no callback. Every command sent puts its step into a queue; every reply is
+// matched with the step at the front, whose row in client_table.hpp says what follows. A reply with
+// no step waiting is a violation.
 //
 // Flow: secured() first when TLS is implicit, else the machine asks with StartTls at its time and
 // then waits for secured();
@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,6 +36,7 @@
 #include "smtp/path.hpp"
 #include "smtp/reply.hpp"
 #include "smtp/sasl.hpp"
+#include "smtp/xclient.hpp"
 
 namespace waxseal::smtp {
 
@@ -48,8 +50,10 @@ struct ClientSettings {
     std::string hostname;  // our own name, for EHLO; the downstream's name never travels
     Security security = Security::implicit;
     SaslChoice auth = SaslChoice::automatic;
-    std::optional<Credentials> credentials;
-    HmacMd5 hmac_md5 = nullptr;
+    SaslCrypto crypto{};
+    // As they are configured, for a mechanism that repeats them; empty and 0: not said.
+    std::string server_host{};
+    std::uint16_t server_port = 0;
 };
 
 namespace client_event {
@@ -76,6 +80,9 @@ struct ResetReply {
 struct Closed {};  // the upstream closed while nothing was owed (or after QUIT)
 struct Failed {
     Failure failure;
+    // The upstream's own refusal of the credentials, for a downstream whose credentials they are;
+    // nothing where it would repeat them.
+    std::optional<Reply> refusal = std::nullopt;
 };
 }  // namespace client_event
 
@@ -107,6 +114,7 @@ class Client {
         greeting,
         ehlo,
         starttls,
+        xclient,
         auth,
         mail,
         rcpt,
@@ -115,17 +123,20 @@ class Client {
         reset,
         quit
     };
-    static constexpr std::size_t step_count = 10;
+    static constexpr std::size_t step_count = 11;
 
-    // `settings` must outlive the machine.
-    explicit Client(const ClientSettings& settings);
+    // `settings` must outlive the machine. The credentials are those of this one login; with none
+    // there is no login.
+    // An Xclient is sent to an upstream that offers to take it.
+    Client(const ClientSettings& settings, std::optional<Credentials> credentials,
+           std::optional<Xclient> xclient = std::nullopt);
     ~Client();
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
 
     // TLS is up. The proof is needed before any credential is sent; none only where TLS is not
     // (Security::cleartext).
-    void secured(VerifiedPeer proof);
+    void secured(VerifiedPeer proof, ClientCertificate certificate = ClientCertificate::none);
 
     void receive(std::string_view bytes);
     void end_of_input(EndOfInput how, std::string_view reason);
@@ -171,17 +182,20 @@ class Client {
     // Many servers echo what they refuse: words that repeat a credential go no further.
     void withhold_credential(Reply& reply) const;
     [[nodiscard]] bool repeats_credential(std::string_view text) const;
+    [[nodiscard]] ClientEvent login_refused(const Reply& reply);
     [[nodiscard]] Handled take_reply(Reply reply);
     [[nodiscard]] ClientEvent unsolicited(Reply reply);
     [[nodiscard]] ClientEvent ended();
     [[nodiscard]] Handled after_ehlo();
     [[nodiscard]] Handled begin_auth();
+    [[nodiscard]] std::expected<std::unique_ptr<SaslClient>, Error> exchange() const;
     [[nodiscard]] ClientEvent ready();
     [[nodiscard]] std::optional<std::string> auth_answer(const Reply& reply);
 
     [[nodiscard]] Handled on_greeting(Reply& reply);
     [[nodiscard]] Handled on_ehlo(Reply& reply);
     [[nodiscard]] Handled on_starttls(Reply& reply);
+    [[nodiscard]] Handled on_xclient(Reply& reply);
     [[nodiscard]] Handled on_auth(Reply& reply);
     [[nodiscard]] Handled on_mail(Reply& reply);
     [[nodiscard]] Handled on_rcpt(Reply& reply);
@@ -191,15 +205,19 @@ class Client {
     [[nodiscard]] Handled on_quit(Reply& reply);
 
     const ClientSettings& settings_;
+    std::optional<Credentials> credentials_;
+    std::optional<Xclient> xclient_;  // until it is sent
     Phase phase_ = Phase::login;
     std::deque<Step> waiting_;
     ReplyParser replies_;
     ByteQueue output_;
     Capabilities capabilities_;
     std::optional<VerifiedPeer> proof_;
+    ClientCertificate certificate_ = ClientCertificate::none;
     std::unique_ptr<SaslClient> sasl_;  // during the login only
     std::string_view mechanism_;        // a name with static storage
     std::size_t sasl_rounds_ = 0;
+    std::string cancelled_;  // why we have answered a challenge with "*"
     DataEncoder encoder_;
     std::string scratch_;
     std::uint64_t mails_ = 0;

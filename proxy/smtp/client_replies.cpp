@@ -42,7 +42,16 @@ Client::Handled Client::after_ehlo() {
         send(Step::starttls, "STARTTLS");
         return std::nullopt;
     }
-    if (!settings_.credentials || settings_.auth == SaslChoice::none) return ready();
+    // Before the login: the upstream begins anew after it.
+    if (const auto line =
+            xclient_ ? write_xclient(*xclient_, capabilities_.xclient) : std::nullopt) {
+        xclient_.reset();
+        send(Step::xclient, *line);
+        return std::nullopt;
+    }
+    // A client certificate may be all that EXTERNAL needs.
+    const bool login = credentials_ || settings_.auth == SaslChoice::external;
+    if (!login || settings_.auth == SaslChoice::none) return ready();
     return begin_auth();
 }
 
@@ -59,6 +68,15 @@ Client::Handled Client::on_starttls(Reply& reply) {
     return event::StartTls{};
 }
 
+// 220 is a greeting: the session begins anew, with EHLO, and with an offer for whom we speak for.
+// If an upstream does not take what it offered to take, going on would pass its client off as us.
+Client::Handled Client::on_xclient(Reply& reply) {
+    if (reply.code != 220) return refused(FailureKind::unavailable, "XCLIENT was refused", reply);
+    capabilities_ = {};
+    send(Step::ehlo, "EHLO " + settings_.hostname);
+    return std::nullopt;
+}
+
 Client::Handled Client::begin_auth() {
     if (!proof_)
         return fail(FailureKind::credentials,
@@ -67,8 +85,7 @@ Client::Handled Client::begin_auth() {
         return fail(FailureKind::credentials,
                     "the upstream does not offer AUTH, but a username is configured");
     }
-    auto chosen = make_sasl_client(settings_.auth, capabilities_.auth_mechanisms,
-                                   *settings_.credentials, settings_.hmac_md5);
+    auto chosen = exchange();
     if (!chosen) return fail(FailureKind::credentials, chosen.error().text);
     sasl_ = std::move(*chosen);
     mechanism_ = sasl_->mechanism();
@@ -80,8 +97,7 @@ Client::Handled Client::begin_auth() {
             line.append(1, ' ').append(encoded);
         } else {
             // It goes with the first 334 instead; the mechanism starts over.
-            sasl_ = *make_sasl_client(settings_.auth, capabilities_.auth_mechanisms,
-                                      *settings_.credentials, settings_.hmac_md5);
+            sasl_ = *exchange();
         }
         wipe(encoded);
     }
@@ -90,16 +106,21 @@ Client::Handled Client::begin_auth() {
     return std::nullopt;
 }
 
+std::expected<std::unique_ptr<SaslClient>, Error> Client::exchange() const {
+    static const Credentials none;
+    return make_sasl_client(
+        settings_.auth, capabilities_.auth_mechanisms, credentials_ ? *credentials_ : none,
+        {settings_.crypto, settings_.server_host, settings_.server_port, certificate_});
+}
+
 Client::Handled Client::on_auth(Reply& reply) {
-    if (reply.code == 235) {
-        if (!sasl_->finished())
-            return fail(FailureKind::protocol,
-                        "the upstream accepted credentials that were not sent yet");
-        return ready();
-    }
-    if (reply.code != 334)
-        return refused(FailureKind::credentials, "the upstream refused the login", reply);
-    if (++sasl_rounds_ > limits::sasl_rounds)
+    if (reply.code == 235 && sasl_->finished()) return ready();
+    if (reply.code == 235)
+        return fail(FailureKind::protocol,
+                    "the upstream accepted a login that is not complete" +
+                        (cancelled_.empty() ? std::string() : ": " + cancelled_));
+    if (reply.code != 334) return login_refused(reply);
+    if (++sasl_rounds_ > limits::sasl_rounds || !cancelled_.empty())
         return fail(FailureKind::protocol, "the login does not end");
     auto answer = auth_answer(reply);
     send(Step::auth, answer ? *answer : "*");
@@ -107,13 +128,29 @@ Client::Handled Client::on_auth(Reply& reply) {
     return std::nullopt;
 }
 
+// The refusal itself is worth telling only if it judges the credentials: not after we gave up.
+ClientEvent Client::login_refused(const Reply& reply) {
+    if (!cancelled_.empty())
+        return refused(FailureKind::protocol, "the login was given up: " + cancelled_, reply);
+    std::string what = "the upstream refused the login";
+    const std::string_view complaint = sasl_->complaint();
+    if (!complaint.empty() && !repeats_credential(complaint))
+        what.append(" (").append(complaint).append(1, ')');
+    const bool told =
+        (reply.transient() || reply.permanent()) && !repeats_credential(summary(reply));
+    ClientEvent failed = refused(FailureKind::credentials, what, reply);
+    if (told) std::get<event::Failed>(failed).refusal = reply;
+    return failed;
+}
+
 std::optional<std::string> Client::auth_answer(const Reply& reply) {
     // The prompts of LOGIN and PLAIN are for people, and servers send odd ones ("334 ok, go on"):
     // what they say does not matter. What is not base64 is an empty challenge, which no mechanism
     // that looks at it accepts.
     auto answer = sasl_->respond(base64_decode(reply.lines.front()).value_or(std::string()));
-    if (!answer) return std::nullopt;
-    return base64_encode(answer->reveal());
+    if (answer) return base64_encode(answer->reveal());
+    cancelled_ = std::move(answer.error().text);
+    return std::nullopt;
 }
 
 ClientEvent Client::ready() {

@@ -24,9 +24,10 @@ struct ClientTable {
     // clang-format off
     static constexpr std::array<Row, Client::step_count> rows{{                                             // sizes: table
         {S::greeting, "the greeting",              Timer::upstream_reply, &Client::on_greeting, "220: EHLO; else unavailable"},
-        {S::ehlo,     "the reply to EHLO",         Timer::upstream_reply, &Client::on_ehlo,     "250: STARTTLS if required and not yet secured, else AUTH, else Ready; else unavailable"},
+        {S::ehlo,     "the reply to EHLO",         Timer::upstream_reply, &Client::on_ehlo,     "250: STARTTLS if required and not yet secured, else XCLIENT if given and offered, else AUTH, else Ready; else unavailable"},
         {S::starttls, "the reply to STARTTLS",     Timer::upstream_reply, &Client::on_starttls, "220 and nothing behind it: StartTls; else tls failure"},
-        {S::auth,     "the reply to AUTH",         Timer::upstream_reply, &Client::on_auth,     "334: next response; 235 once all is said: Ready; else credentials failure"},
+        {S::xclient,  "the reply to XCLIENT",      Timer::upstream_reply, &Client::on_xclient,  "220: EHLO, the session begins anew; else unavailable"},
+        {S::auth,     "the reply to AUTH",         Timer::upstream_reply, &Client::on_auth,     "334: next response; 235 once all is said and proved: Ready; else credentials failure"},
         {S::mail,     "the reply to MAIL",         Timer::upstream_reply, &Client::on_mail,     "MailReply"},
         {S::rcpt,     "the reply to RCPT",         Timer::upstream_reply, &Client::on_rcpt,     "RcptReply"},
         {S::data,     "the reply to DATA",         Timer::upstream_reply, &Client::on_data,     "DataReply; 354: body"},

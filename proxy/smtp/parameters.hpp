@@ -60,5 +60,7 @@ struct RcptParameters {
 // RFC 3461 4 xtext: printable ASCII without '+' and '=', and "+HH" with upper-case digits; what
 // decodes to a control octet (CR, LF, NUL, …) is refused.
 [[nodiscard]] bool valid_xtext(std::string_view text) noexcept;
+// Any octets as xtext; controls too, so that what is written is one word whatever it says.
+[[nodiscard]] std::string xtext(std::string_view octets);
 
 }  // namespace waxseal::smtp

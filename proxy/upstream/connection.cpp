@@ -6,13 +6,22 @@ namespace waxseal::upstream {
 
 namespace event = smtp::client_event;
 
+namespace {
+
+std::optional<smtp::Credentials> copy(const std::optional<smtp::Credentials>& credentials) {
+    if (!credentials) return std::nullopt;
+    return credentials->clone();
+}
+
+}  // namespace
+
 Connection::Connection(Reactor& reactor, std::shared_ptr<Provider> provider,
                        std::unique_ptr<Channel> channel, std::unique_ptr<Slots::Request> slot)
     : reactor_(reactor),
       provider_(std::move(provider)),
       slot_(std::move(slot)),
       channel_(std::move(channel)),
-      client_(provider_->client),
+      client_(provider_->client, copy(provider_->credentials)),
       deadline_(reactor, [this] { expired(); }),
       started_(reactor.now()) {
     channel_->set_notify([this] { wake(); });

@@ -25,6 +25,7 @@ struct Provider {
     std::string name;
     std::unique_ptr<Dialer> dialer;
     smtp::ClientSettings client;
+    std::optional<smtp::Credentials> credentials;  // each connection logs in with a copy
     Timeouts timeouts;
     Slots slots;
     Duration idle_timeout{};  // how long a session may keep a connection between two transactions

@@ -28,10 +28,12 @@ Reply lines_of(std::string_view input) {
     return reply;
 }
 
-// An AUTH or LIMITS without anything is understood, but there is nothing to write of it.
+// An AUTH or LIMITS without anything is understood, but there is nothing to write of it; XCLIENT is
+// never written.
 Capabilities writable(Capabilities capabilities) {
     if (capabilities.auth_mechanisms.empty()) capabilities.remove(Extension::auth);
     if (capabilities.limits == MailLimits{}) capabilities.remove(Extension::limits);
+    capabilities.xclient = 0;
     return capabilities;
 }
 

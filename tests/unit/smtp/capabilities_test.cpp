@@ -48,8 +48,7 @@ TEST_CASE("capabilities: each extension is read, in any case, and the first line
 }
 
 TEST_CASE("capabilities: whatever else is offered does not exist") {
-    CHECK(ehlo({"XCLIENT NAME ADDR",
-                "XFORWARD NAME",
+    CHECK(ehlo({"XFORWARD NAME",
                 "BURL imap",
                 "ETRN",
                 "TURN",
@@ -91,6 +90,17 @@ TEST_CASE("capabilities: AUTH") {
     CHECK(ehlo({"AUTH=LOGIN PLAIN"}) == Capabilities{});
     CHECK(ehlo({"AUTH PL\x1b[2JAIN a.b =LOGIN ABCDEFGHIJKLMNOPQRSTU X_1"}).auth_mechanisms ==
           Lines{"X_1"});
+}
+
+TEST_CASE("capabilities: XCLIENT is noted, and never offered on") {
+    const Capabilities upstream = ehlo({"xclient NAME ADDR PORT PROTO HELO LOGIN"});
+    CHECK(upstream.xclient == 0x0F);
+    CHECK(upstream.extensions == 0);
+    CHECK(ehlo({"XCLIENT"}) == Capabilities{});
+    CHECK(ehlo({"XCLIENTX ADDR"}) == Capabilities{});
+    CHECK(translate({}, &upstream).xclient == 0);
+    CHECK_FALSE(mentions(write_ehlo("mx", translate({}, &upstream)), "XCLIENT"));
+    CHECK_FALSE(mentions(write_ehlo("mx", upstream), "XCLIENT"));
 }
 
 TEST_CASE("capabilities: LIMITS") {

@@ -16,7 +16,7 @@ const std::string plain = "AHVzZXIAY29ycmVjdCBob3JzZQ==";
 const std::string welcome = "235 2.7.0 Welcome\r\n";
 
 ClientScenario login(SaslChoice choice, std::vector<ClientStep> steps) {
-    ClientScenario scenario{login_settings(Security::implicit, choice), {}};
+    ClientScenario scenario{login_setup(Security::implicit, choice), {}};
     scenario.steps = {{{}, "", "220 up.test ESMTP\r\n"}, {{}, ehlo, offer}};
     for (ClientStep& step : steps) scenario.steps.push_back(std::move(step));
     return scenario;
@@ -28,7 +28,7 @@ std::string only(std::string_view mechanisms) {
 
 // The one event that ends this login.
 std::string outcome(const ClientScenario& scenario) {
-    ClientPeer peer(scenario.settings);
+    ClientPeer peer(scenario.setup);
     peer.run();
     for (const ClientStep& step : scenario.steps) {
         CHECK(peer.fresh() == step.expect);
@@ -82,7 +82,7 @@ TEST_CASE("client: CRAM-MD5") {
         const std::string events =
             outcome(login(SaslChoice::cram_md5, {{{}, "AUTH CRAM-MD5\r\n", std::string(challenge)},
                                                  {{}, "*\r\n", "501 5.7.0 Cancelled\r\n"}}));
-        CHECK(events.starts_with("failed credentials: "));
+        CHECK(events.starts_with("failed protocol: the login was given up: "));
     }
 }
 
@@ -92,7 +92,7 @@ TEST_CASE("client: a long credential does not go with the command") {
          {std::size_t{365}, std::size_t{366}, std::size_t{367}, std::size_t{5000}}) {
         CAPTURE(length);
         ClientScenario scenario = login(SaslChoice::plain, {});
-        scenario.settings.credentials = Credentials{"user", Secret(std::string(length, 'p'))};
+        scenario.setup.credentials = Credentials{"user", Secret(std::string(length, 'p'))};
         const std::string response = base64_encode("\0user\0"s + std::string(length, 'p'));
         const std::string together = "AUTH PLAIN " + response + "\r\n";
         if (together.size() <= 512) {
@@ -119,7 +119,7 @@ TEST_CASE("client: 235 too early") {
     CHECK(outcome(login(SaslChoice::cram_md5, {{{}, "AUTH CRAM-MD5\r\n", welcome}}))
               .starts_with("failed protocol: "));
     // Together with the challenge that it pretends to have judged the answer to.
-    ClientPeer peer(login_settings(Security::implicit, SaslChoice::login));
+    ClientPeer peer(login_setup(Security::implicit, SaslChoice::login));
     peer.receive("220 hi\r\n");
     peer.receive(offer);
     peer.receive("334 VXNlcm5hbWU6\r\n");
@@ -129,8 +129,8 @@ TEST_CASE("client: 235 too early") {
 
 TEST_CASE("client: the upstream asks and asks") {
     for (const SaslChoice choice : {SaslChoice::plain, SaslChoice::login, SaslChoice::cram_md5}) {
-        ClientSettings settings = login_settings(Security::implicit, choice);
-        ClientPeer peer(settings);
+        ClientSetup setup = login_setup(Security::implicit, choice);
+        ClientPeer peer(setup);
         peer.receive("220 hi\r\n");
         peer.receive(offer);
         int rounds = 0;
@@ -189,7 +189,7 @@ TEST_CASE("client: only what is offered is tried, never something weaker") {
     };
     for (const Row& row : rows) {
         CAPTURE(row.offered);
-        ClientPeer peer(login_settings(Security::implicit, row.choice));
+        ClientPeer peer(login_setup(Security::implicit, row.choice));
         peer.receive("220 hi\r\n");
         (void)peer.fresh();
         peer.receive(only(row.offered));
@@ -202,7 +202,7 @@ TEST_CASE("client: only what is offered is tried, never something weaker") {
         }
     }
     // The old syntax offers nothing.
-    ClientPeer peer(login_settings(Security::implicit, SaslChoice::automatic));
+    ClientPeer peer(login_setup(Security::implicit, SaslChoice::automatic));
     peer.receive("220 hi\r\n");
     peer.receive("250-up.test\r\n250 AUTH=PLAIN LOGIN\r\n");
     CHECK(peer.result().events.starts_with("failed credentials: "));
@@ -211,13 +211,13 @@ TEST_CASE("client: only what is offered is tried, never something weaker") {
 TEST_CASE("client: no login where none is configured") {
     ClientScenario scenario = login(SaslChoice::none, {});
     expect(scenario, "ready\n");
-    scenario.settings = plain_settings(Security::implicit);
+    scenario.setup = plain_setup(Security::implicit);
     expect(scenario, "ready\n");
 }
 
 TEST_CASE("client: the credential does not stay in the output queue") {
-    ClientSettings settings = login_settings(Security::implicit, SaslChoice::plain);
-    ClientPeer peer(settings);
+    ClientSetup setup = login_setup(Security::implicit, SaslChoice::plain);
+    ClientPeer peer(setup);
     peer.receive("220 hi\r\n");
     Client& client = peer.client();
     client.receive(offer);
@@ -236,7 +236,7 @@ TEST_CASE("client: failures and events never quote the credential") {
     for (const std::string_view reply :
          {"535 no\r\n"sv, "334 x\r\n"sv, "235 x\r\n"sv, "x\r\n"sv, "421 x\r\n"sv}) {
         for (const SaslChoice choice : {SaslChoice::plain, SaslChoice::login}) {
-            ClientPeer peer(login_settings(Security::implicit, choice));
+            ClientPeer peer(login_setup(Security::implicit, choice));
             peer.receive("220 hi\r\n");
             peer.receive(offer);
             for (int i = 0; i < 12; ++i) peer.receive(reply);

@@ -10,8 +10,8 @@ using namespace std::literals;
 
 namespace {
 
-const ClientSettings& settings() {
-    static const ClientSettings value = plain_settings(Security::implicit);
+const ClientSetup& setup() {
+    static const ClientSetup value = plain_setup(Security::implicit);
     return value;
 }
 
@@ -49,14 +49,14 @@ TEST_CASE("client: replies that answer nothing are fatal, but for 421 and a refu
                                              "220 hi\r\n"sv, "450 no\r\n"sv, "550 no\r\n"sv}) {
             CAPTURE(stage);
             CAPTURE(reply);
-            ClientPeer peer(settings());
+            ClientPeer peer(setup());
             bring(peer, stage);
             peer.receive(reply);
             const bool early = in_body && (reply.starts_with("4") || reply.starts_with("5"));
             CHECK(last_event(peer).starts_with(early ? "early " : "failed protocol: "));
             CHECK(peer.fresh().empty());
         }
-        ClientPeer peer(settings());
+        ClientPeer peer(setup());
         bring(peer, stage);
         peer.receive("421 4.4.2 Idle\r\n");
         CHECK(last_event(peer) == (in_body ? "early 421 4.4.2 Idle\n"
@@ -70,7 +70,7 @@ TEST_CASE("client: octets that came before a command are not its answer") {
     // Two answers in one piece: the owner acts on the first, and finds the second waiting.
     for (int stage = 0; stage <= 3; ++stage) {
         CAPTURE(stage);
-        ClientPeer peer(settings());
+        ClientPeer peer(setup());
         bring(peer, stage);
         Client& client = peer.client();
         // Received, but not looked at yet: as when both sides have something at the same moment.
@@ -81,7 +81,7 @@ TEST_CASE("client: octets that came before a command are not its answer") {
         CHECK(last_event(peer).starts_with("failed protocol: "));
     }
     // 421 in the same place keeps its meaning.
-    ClientPeer peer(settings());
+    ClientPeer peer(setup());
     bring(peer, 0);
     peer.client().receive("421 4.4.2 Idle\r\n");
     mail("<a@b.c>")(peer.client());
@@ -90,7 +90,7 @@ TEST_CASE("client: octets that came before a command are not its answer") {
 }
 
 TEST_CASE("client: an answer to what has not left us yet") {
-    ClientPeer peer(settings());
+    ClientPeer peer(setup());
     bring(peer, 4);
     Client& client = peer.client();
     body(std::string(1000, 'x') + "\r\n")(client);
@@ -116,7 +116,7 @@ TEST_CASE("client: an answer to what has not left us yet") {
 
 TEST_CASE("client: a refusal that came before the end of the message is its answer") {
     // It was there already when the owner, who had not looked, ended the message.
-    ClientPeer peer(settings());
+    ClientPeer peer(setup());
     bring(peer, 4);
     peer.client().receive("552 5.3.4 Too big\r\n");
     end_of_data()(peer.client());
@@ -128,7 +128,7 @@ TEST_CASE("client: a refusal that came before the end of the message is its answ
 
 TEST_CASE("client: an early refusal leaves nothing but abort") {
     for (const std::string_view reply : {"452 4.3.1 Disk full\r\n"sv, "554 5.6.0 Virus\r\n"sv}) {
-        ClientPeer peer(settings());
+        ClientPeer peer(setup());
         bring(peer, 4);
         peer.receive(reply);
         CHECK(peer.client().phase() == Client::Phase::closing);
@@ -159,7 +159,7 @@ TEST_CASE("client: 421 as the answer to a command, then the end") {
     for (int stage = 0; stage <= 5; ++stage) {
         if (!acts[stage]) continue;
         CAPTURE(stage);
-        ClientPeer peer(settings());
+        ClientPeer peer(setup());
         bring(peer, stage);
         acts[stage](peer.client());
         peer.run();
@@ -176,7 +176,7 @@ TEST_CASE("client: when the upstream just closes") {
     for (int stage = 0; stage <= 5; ++stage) {
         for (const EndOfInput how : {EndOfInput::clean, EndOfInput::truncated}) {
             CAPTURE(stage);
-            ClientPeer peer(settings());
+            ClientPeer peer(setup());
             bring(peer, stage);
             peer.end(how);
             const bool idle = stage == 0 || stage == 5;
@@ -188,7 +188,7 @@ TEST_CASE("client: when the upstream just closes") {
         }
     }
     // While something is waited for, it is said what.
-    ClientPeer peer(settings());
+    ClientPeer peer(setup());
     bring(peer, 4);
     end_of_data()(peer.client());
     peer.run();
@@ -199,7 +199,7 @@ TEST_CASE("client: when the upstream just closes") {
 }
 
 TEST_CASE("client: an answer that came just before the end counts") {
-    ClientPeer peer(settings());
+    ClientPeer peer(setup());
     bring(peer, 4);
     end_of_data()(peer.client());
     peer.run();
@@ -208,7 +208,7 @@ TEST_CASE("client: an answer that came just before the end counts") {
     peer.run();
     CHECK(peer.result().events.ends_with("message 250 2.0.0 Queued\nclosed\n"));
     // Half of one does not.
-    ClientPeer half(settings());
+    ClientPeer half(setup());
     bring(half, 4);
     end_of_data()(half.client());
     half.run();
@@ -217,7 +217,7 @@ TEST_CASE("client: an answer that came just before the end counts") {
     half.run();
     CHECK(last_event(half).starts_with("failed lost: "));
     // Nor is half of one that nobody asked for an orderly end.
-    ClientPeer idle(settings());
+    ClientPeer idle(setup());
     bring(idle, 0);
     idle.receive("421 4.4");
     idle.end(EndOfInput::clean);
@@ -227,7 +227,7 @@ TEST_CASE("client: an answer that came just before the end counts") {
 TEST_CASE("client: QUIT ends in Closed however the upstream takes it") {
     for (const std::string_view reply :
          {"221 bye\r\n"sv, "250 ok\r\n"sv, "500 what\r\n"sv, "421 bye\r\n"sv, ""sv}) {
-        ClientPeer peer(settings());
+        ClientPeer peer(setup());
         bring(peer, 0);
         quit()(peer.client());
         peer.run();

@@ -118,7 +118,7 @@ void go_wrong(const ClientScenario& scenario, std::size_t at) {
     for (const Wrong& wrong : wrongs(scenario.steps[at])) {
         CAPTURE(at);
         CAPTURE(wrong.name);
-        ClientPeer peer(scenario.settings);
+        ClientPeer peer(scenario.setup);
         REQUIRE(play_until(peer, scenario, at));
         const std::string before = peer.result().output;
         const bool over = peer.client().phase() == Client::Phase::finished;
@@ -135,7 +135,7 @@ void end_everywhere(const ClientScenario& scenario, std::size_t at) {
              {EndOfInput::clean, EndOfInput::truncated, EndOfInput::failed}) {
             CAPTURE(at);
             CAPTURE(octets);
-            ClientPeer peer(scenario.settings);
+            ClientPeer peer(scenario.setup);
             REQUIRE(play_until(peer, scenario, at));
             const std::string before = peer.result().output;
             const bool quitting = peer.client().phase() == Client::Phase::closing;
@@ -150,14 +150,15 @@ void end_everywhere(const ClientScenario& scenario, std::size_t at) {
 
 }  // namespace
 
-ClientPeer::ClientPeer(const ClientSettings& settings)
-    : settings_{settings.hostname, settings.security, settings.auth, std::nullopt,
-                settings.hmac_md5},
-      client_(settings_) {
-    if (settings.credentials) settings_.credentials = settings.credentials->clone();
-    if (settings.security == Security::cleartext) secured_ = true;  // as far as it ever will be
-    if (settings.security != Security::implicit) return;
-    client_.secured(VerifiedAccess::make());
+ClientPeer::ClientPeer(const ClientSetup& setup)
+    : settings_(setup.settings),
+      certificate_(setup.certificate),
+      client_(settings_,
+              setup.credentials ? std::optional(setup.credentials->clone()) : std::nullopt,
+              setup.xclient) {
+    if (settings_.security == Security::cleartext) secured_ = true;  // as far as it ever will be
+    if (settings_.security != Security::implicit) return;
+    client_.secured(VerifiedAccess::make(), certificate_);
     secured_ = true;
 }
 
@@ -186,7 +187,7 @@ void ClientPeer::run() {
         CHECK(client_.timer() == Timer::tls_handshake);
         CHECK(client_.capabilities() == Capabilities{});
         if (std::holds_alternative<event::NeedInput>(client_.next())) {
-            client_.secured(VerifiedAccess::make());
+            client_.secured(VerifiedAccess::make(), certificate_);
             secured_ = true;
         }
     }
@@ -199,14 +200,14 @@ std::string ClientPeer::fresh() {
 }
 
 void expect(const ClientScenario& scenario, std::string_view events) {
-    ClientPeer whole(scenario.settings);
+    ClientPeer whole(scenario.setup);
     play_until(whole, scenario, scenario.steps.size() - 1);
     whole.receive(scenario.steps.back().reply);
     CHECK(whole.result().events == events);
     for (std::size_t cut_one = 0; cut_one < scenario.steps.size(); ++cut_one) {
         bool same = true;
         for_each_split(scenario.steps[cut_one].reply, [&](const Chunks& chunks) {
-            ClientPeer peer(scenario.settings);
+            ClientPeer peer(scenario.setup);
             peer.run();
             for (std::size_t i = 0; i < scenario.steps.size(); ++i) {
                 if (scenario.steps[i].act) scenario.steps[i].act(peer.client());
@@ -228,15 +229,16 @@ void expect_safe_everywhere(const ClientScenario& scenario) {
     }
 }
 
-ClientSettings plain_settings(Security security) {
-    return {"relay.test", security, SaslChoice::automatic, std::nullopt, nullptr};
+ClientSetup plain_setup(Security security) {
+    return {{"relay.test", security, SaslChoice::automatic}};
 }
 
-ClientSettings login_settings(Security security, SaslChoice choice) {
+ClientSetup login_setup(Security security, SaslChoice choice) {
     const auto hmac = [](std::string_view key, std::string_view text) {
         return std::string(key.substr(0, 1)) + std::string(text.substr(0, 1));
     };
-    return {"relay.test", security, choice, Credentials{"user", Secret(password)}, hmac};
+    return {{"relay.test", security, choice, {.hmac_md5 = hmac}},
+            Credentials{"user", Secret(password)}};
 }
 
 Act mail(std::string text, MailParameters parameters) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,8 +23,16 @@ struct ClientStep {
     std::string reply;
 };
 
-struct ClientScenario {
+// What a machine is made of.
+struct ClientSetup {
     smtp::ClientSettings settings;
+    std::optional<smtp::Credentials> credentials = std::nullopt;
+    smtp::ClientCertificate certificate = smtp::ClientCertificate::none;
+    std::optional<smtp::Xclient> xclient = std::nullopt;
+};
+
+struct ClientScenario {
+    ClientSetup setup;
     std::vector<ClientStep> steps;
 };
 
@@ -37,7 +46,7 @@ struct ClientRun {
 class ClientPeer {
   public:
     // A channel with implicit TLS is verified from the start.
-    explicit ClientPeer(const smtp::ClientSettings& settings);
+    explicit ClientPeer(const ClientSetup& setup);
 
     void receive(std::string_view bytes);
     void end(EndOfInput how);
@@ -53,6 +62,7 @@ class ClientPeer {
 
   private:
     smtp::ClientSettings settings_;  // the machine refers to it
+    smtp::ClientCertificate certificate_;
     smtp::Client client_;
     ClientRun run_;
     std::size_t seen_ = 0;
@@ -66,8 +76,8 @@ void expect(const ClientScenario& scenario, std::string_view events);
 // no end mark but the script's own, nothing said after a failure.
 void expect_safe_everywhere(const ClientScenario& scenario);
 
-[[nodiscard]] smtp::ClientSettings plain_settings(smtp::Security security);
-[[nodiscard]] smtp::ClientSettings login_settings(smtp::Security security, smtp::SaslChoice choice);
+[[nodiscard]] ClientSetup plain_setup(smtp::Security security);
+[[nodiscard]] ClientSetup login_setup(smtp::Security security, smtp::SaslChoice choice);
 
 // Acts.
 [[nodiscard]] Act mail(std::string path, smtp::MailParameters parameters = {});

@@ -18,7 +18,7 @@ const std::string rcpt_command = "RCPT TO:<d@e.f>\r\n";
 
 // A login without TLS words and without credentials, and what follows.
 ClientScenario open_with(std::vector<ClientStep> steps) {
-    ClientScenario scenario{plain_settings(Security::implicit), {}};
+    ClientScenario scenario{plain_setup(Security::implicit), {}};
     scenario.steps = {{{}, "", "220 up.test ESMTP\r\n"}, {{}, ehlo, offer}};
     for (ClientStep& step : steps) scenario.steps.push_back(std::move(step));
     return scenario;
@@ -119,7 +119,7 @@ TEST_CASE("client: refused before it has begun") {
             ClientScenario scenario = open_with({});
             scenario.steps.resize(step + 1);
             scenario.steps[step].reply = no;
-            ClientPeer peer(scenario.settings);
+            ClientPeer peer(scenario.setup);
             peer.run();
             for (const ClientStep& each : scenario.steps) peer.receive(each.reply);
             CHECK(peer.result().events.starts_with("failed unavailable: "));
@@ -137,7 +137,7 @@ TEST_CASE("client: greetings and offers of many lines") {
     for (int i = 0; i < 10000; ++i) flood += "220-x\r\n";
     scenario.steps.resize(1);
     scenario.steps[0].reply = flood + "220 x\r\n";
-    ClientPeer peer(scenario.settings);
+    ClientPeer peer(scenario.setup);
     peer.receive(scenario.steps[0].reply);
     CHECK(peer.result().events.starts_with("failed protocol: "));
 }
@@ -160,7 +160,7 @@ TEST_CASE("client: replies of the wrong kind") {
     };
     for (const auto& steps : rows) {
         const ClientScenario scenario = open_with(steps);
-        ClientPeer peer(scenario.settings);
+        ClientPeer peer(scenario.setup);
         for (const ClientStep& step : scenario.steps) {
             if (step.act) step.act(peer.client());
             peer.run();
@@ -172,8 +172,8 @@ TEST_CASE("client: replies of the wrong kind") {
 }
 
 TEST_CASE("client: timers, and what is waited for") {
-    const ClientSettings settings = plain_settings(Security::implicit);
-    ClientPeer peer(settings);
+    const ClientSetup setup = plain_setup(Security::implicit);
+    ClientPeer peer(setup);
     Client& client = peer.client();
     CHECK(client.timer() == Timer::upstream_reply);
     CHECK(client.waiting_for() == "the greeting");

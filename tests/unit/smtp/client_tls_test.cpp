@@ -16,7 +16,7 @@ const std::string go_ahead = "220 2.0.0 Go ahead\r\n";
 const std::string auth = "AUTH PLAIN AHVzZXIAY29ycmVjdCBob3JzZQ==\r\n";
 
 ClientScenario with_starttls() {
-    return {login_settings(Security::starttls, SaslChoice::automatic),
+    return {login_setup(Security::starttls, SaslChoice::automatic),
             {{{}, "", "220 up.test ESMTP\r\n"},
              {{}, ehlo, offer},
              {{}, "STARTTLS\r\n", go_ahead},
@@ -28,8 +28,8 @@ ClientScenario with_starttls() {
 
 // What comes of the answers to the commands before TLS.
 ClientRun in_clear(const std::vector<std::string>& answers) {
-    ClientSettings settings = login_settings(Security::starttls, SaslChoice::automatic);
-    ClientPeer peer(settings);
+    ClientSetup setup = login_setup(Security::starttls, SaslChoice::automatic);
+    ClientPeer peer(setup);
     peer.run();
     for (const std::string& answer : answers) peer.receive(answer);
     CHECK(peer.result().output.find("AUTH") == std::string::npos);
@@ -54,8 +54,8 @@ TEST_CASE("client: octets behind the 220 to STARTTLS are an injection") {
         const std::string both = go_ahead + std::string(behind);
         // In one piece, and as a second one that comes before the handshake.
         CHECK(in_clear({"220 hi\r\n", offer, both}).events.starts_with("failed tls: "));
-        ClientSettings settings = login_settings(Security::starttls, SaslChoice::automatic);
-        Client client(settings);
+        ClientSetup setup = login_setup(Security::starttls, SaslChoice::automatic);
+        Client client(setup.settings, std::move(setup.credentials));
         client.receive("220 hi\r\n");
         (void)client.next();
         client.sent(client.output().size());
@@ -114,9 +114,9 @@ TEST_CASE("client: what was offered before TLS is forgotten") {
 
 TEST_CASE("client: the greeting of a connection with implicit TLS has to come through TLS") {
     for (const bool login : {false, true}) {
-        ClientSettings settings = login ? login_settings(Security::implicit, SaslChoice::plain)
-                                        : plain_settings(Security::implicit);
-        Client client(settings);
+        ClientSetup setup = login ? login_setup(Security::implicit, SaslChoice::plain)
+                                  : plain_setup(Security::implicit);
+        Client client(setup.settings, std::move(setup.credentials));
         client.receive("220 hi\r\n");
         const ClientEvent told = client.next();
         REQUIRE(std::holds_alternative<client_event::Failed>(told));
@@ -127,9 +127,9 @@ TEST_CASE("client: the greeting of a connection with implicit TLS has to come th
 
 TEST_CASE("client: cleartext works when it is configured, but never with credentials") {
     const std::string bare = "250-up.test\r\n250 AUTH PLAIN\r\n";
-    expect({plain_settings(Security::cleartext), {{{}, "", "220 hi\r\n"}, {{}, ehlo, bare}}},
+    expect({plain_setup(Security::cleartext), {{{}, "", "220 hi\r\n"}, {{}, ehlo, bare}}},
            "ready\n");
-    const ClientScenario scenario{login_settings(Security::cleartext, SaslChoice::plain),
+    const ClientScenario scenario{login_setup(Security::cleartext, SaslChoice::plain),
                                   {{{}, "", "220 hi\r\n"}, {{}, ehlo, bare}}};
     expect(scenario,
            "failed credentials: credentials are never sent over a connection that is not verified "
@@ -138,8 +138,8 @@ TEST_CASE("client: cleartext works when it is configured, but never with credent
 
 TEST_CASE("client: an end of input while TLS is being made") {
     for (const EndOfInput how : {EndOfInput::clean, EndOfInput::failed}) {
-        ClientSettings settings = login_settings(Security::starttls, SaslChoice::automatic);
-        Client client(settings);
+        ClientSetup setup = login_setup(Security::starttls, SaslChoice::automatic);
+        Client client(setup.settings, std::move(setup.credentials));
         for (const std::string& answer : {"220 hi\r\n"s, offer, go_ahead}) {
             client.receive(answer);
             (void)client.next();

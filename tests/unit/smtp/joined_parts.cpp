@@ -123,7 +123,7 @@ void PlainRelay::begin(server_event::Mail mail) {
     if (client && client->phase() != Client::Phase::open && client->phase() != Client::Phase::login)
         drop();
     if (!client) {
-        client = std::make_unique<Client>(client_settings_);
+        client = std::make_unique<Client>(client_settings_, std::nullopt);
         client->secured(VerifiedAccess::make());
         upstreams.push_back(std::make_unique<StrictUpstream>(chance_, refuses_));
     }

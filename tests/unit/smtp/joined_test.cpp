@@ -120,7 +120,7 @@ class Simulation {
           faults_(faults),
           settings_{"mx.test", seed % 2 == 0 ? LineEndings::repair : LineEndings::reject,
                     seed % 5 == 0 ? 500U : 100'000U, 100, 1000},
-          client_settings_(plain_settings(Security::implicit)),
+          client_settings_(plain_setup(Security::implicit).settings),
           script_(Author(chance_, seed % 3 == 0).write()),
           relay_(chance_, settings_, client_settings_, seed % 4 == 1) {}
 

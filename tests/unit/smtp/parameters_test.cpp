@@ -250,6 +250,14 @@ TEST_CASE("parameters: what is written is read as the same") {
     CHECK(rcpt(write(recipient, everything())) == recipient);
 }
 
+TEST_CASE("parameters: octets written as xtext") {
+    CHECK(xtext("a-Z.9~!").size() == 7);
+    CHECK(xtext("a b+c=d") == "a+20b+2Bc+3Dd");
+    CHECK(xtext(std::string_view("\r\n\0\x7f\xff", 5)) == "+0D+0A+00+7F+FF");
+    CHECK(xtext("").empty());
+    CHECK(valid_xtext(xtext("any printable = + text")));
+}
+
 TEST_CASE("parameters: xtext") {
     for (const std::string_view text : {""sv, "a"sv, "+2B"sv, "+3D+20+7E"sv, "a@b;c<d>"sv})
         CHECK(valid_xtext(text));

@@ -24,15 +24,18 @@ std::string example_hmac(std::string_view key, std::string_view data) {
     return "\xb9\x13\xa6\x02\xc7\xed\xa7\xa4\x95\xb4\xe6\xe7\x33\x4d\x38\x90";
 }
 
+const SaslContext with_hmac{.crypto = {.hmac_md5 = example_hmac}};
+
 std::unique_ptr<SaslClient> make(SaslChoice choice, const std::vector<std::string>& offered) {
-    auto made = make_sasl_client(choice, offered, tim(), example_hmac);
+    auto made = make_sasl_client(choice, offered, tim(), with_hmac);
     REQUIRE(made.has_value());
     return std::move(*made);
 }
 
 std::string why_not(SaslChoice choice, const std::vector<std::string>& offered,
-                    const Credentials& credentials = tim(), HmacMd5 hmac = example_hmac) {
-    const auto made = make_sasl_client(choice, offered, credentials, hmac);
+                    const Credentials& credentials = tim(),
+                    const SaslContext& context = with_hmac) {
+    const auto made = make_sasl_client(choice, offered, credentials, context);
     REQUIRE_FALSE(made.has_value());
     return made.error().text;
 }
@@ -106,16 +109,17 @@ TEST_CASE("sasl: what was configured and is not offered is not replaced by somet
     CHECK(has(why_not(SaslChoice::plain, {"LOGIN", "CRAM-MD5"}), "only LOGIN, CRAM-MD5"));
     CHECK(has(why_not(SaslChoice::plain, {"LOGIN"}), "asks for PLAIN"));
     CHECK(has(why_not(SaslChoice::cram_md5, {"PLAIN"}), "asks for CRAM-MD5"));
-    CHECK(has(why_not(SaslChoice::automatic, {"XOAUTH2"}), "only XOAUTH2"));
+    CHECK(has(why_not(SaslChoice::automatic, {"XOAUTH2"}),
+              "only XOAUTH2; what is configured serves for PLAIN, LOGIN, CRAM-MD5"));
     CHECK(has(why_not(SaslChoice::automatic, {"NTLM", "PLAINX", "PLAI"}), "only NTLM"));
     CHECK(has(why_not(SaslChoice::automatic, {}), "no authentication"));
     why_not(SaslChoice::none, {"PLAIN"});
 }
 
 TEST_CASE("sasl: without a digest there is no CRAM-MD5") {
-    why_not(SaslChoice::cram_md5, {"CRAM-MD5"}, tim(), nullptr);
-    why_not(SaslChoice::automatic, {"CRAM-MD5"}, tim(), nullptr);
-    CHECK(make_sasl_client(SaslChoice::automatic, {"CRAM-MD5", "LOGIN"}, tim(), nullptr));
+    why_not(SaslChoice::cram_md5, {"CRAM-MD5"}, tim(), {});
+    why_not(SaslChoice::automatic, {"CRAM-MD5"}, tim(), {});
+    CHECK(make_sasl_client(SaslChoice::automatic, {"CRAM-MD5", "LOGIN"}, tim(), {}));
 }
 
 TEST_CASE("sasl: credentials that PLAIN could not carry are refused for all mechanisms") {

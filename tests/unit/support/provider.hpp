@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -89,12 +90,14 @@ inline std::shared_ptr<upstream::Provider> make_provider(FakeReactor& reactor,
     smtp::ClientSettings client;
     client.hostname = "relay.test";
     client.security = security;
+    std::optional<smtp::Credentials> credentials;
     if (security != smtp::Security::cleartext)
-        client.credentials = smtp::Credentials{std::string(username), Secret(password)};
+        credentials = smtp::Credentials{std::string(username), Secret(password)};
     return std::make_shared<upstream::Provider>(upstream::Provider{
         .name = std::move(name),
         .dialer = upstream.dialer(),
         .client = std::move(client),
+        .credentials = std::move(credentials),
         .timeouts = {.tls_handshake = 15s, .reply = 5min, .data_reply = 10min, .queue = 30s},
         .slots = upstream::Slots(reactor, slots),
         .idle_timeout = 30s,
