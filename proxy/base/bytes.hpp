@@ -1,8 +1,10 @@
 // A byte queue: what has arrived and is not yet used, or is to be sent and has not yet gone.
 //
 // Contract: one contiguous block, so front() is one view and a parser never meets a seam. append()
-// may move the block and so invalidates views; consume() never does. Memory is given back when the
-// queue runs empty, which is what keeps an idle session small. Not thread-safe; sizes are octets.
+// may move the block and so invalidates views; consume() never does. What is moved is overwritten
+// where it was, so that a queue may carry a credential: wipe() it when it was used. Memory is given
+// back when the queue runs empty, which is what keeps an idle session small. Not thread-safe; sizes
+// are octets.
 #pragma once
 
 #include <cstddef>
@@ -24,9 +26,12 @@ class ByteQueue {
     void consume(std::size_t n) noexcept;
     // Drops everything and overwrites the memory first: for queues that have carried a credential.
     void wipe() noexcept;
+    // consume(), with the n octets overwritten.
+    void wipe(std::size_t n) noexcept;
     void clear() noexcept;
 
   private:
+    void make_room(std::size_t more);
     void release() noexcept;
 
     std::string block_;

@@ -32,6 +32,7 @@ class Mailbox::Connection {
         channel_->set_tls(net::ServerTls{mailbox.tls_});
         channel_->start_tls();
         channel_->set_notify([this] { pump(); });
+        server_.secured();
         server_.greet();
     }
 

@@ -97,6 +97,10 @@ class Session {
     void on(smtp::server_event::Body body);
     void on(smtp::server_event::BodyRefused refused);
     void on(smtp::server_event::BodyEnd end);
+    void on(smtp::server_event::StartTls);
+    void on(const smtp::server_event::Auth&);
+    void on(const smtp::server_event::AuthResponse&);
+    void on(smtp::server_event::AuthCancelled) {}
     void on(smtp::server_event::Reset);
     void on(smtp::server_event::Quit);
     void on(smtp::server_event::Violation violation);

@@ -1,4 +1,5 @@
 // What the downstream says, and what the session makes of it.
+#include <cassert>
 #include <utility>
 
 #include "base/log.hpp"
@@ -78,6 +79,25 @@ void Session::on(event::BodyEnd end) {
     }
     transaction_->stage = Transaction::Stage::outcome;
     connection()->client().end_of_data();
+}
+
+// Listeners offer neither STARTTLS nor AUTH.
+void Session::on(event::StartTls) {
+    assert(!"STARTTLS without being offered");
+    record_.end = "violation";
+    abandon("aborted");
+    drop_connection();
+    server_.shut_down(farewell::draining());
+}
+
+void Session::on(const event::Auth&) {
+    assert(!"AUTH without being offered");
+    server_.reply(smtp::make_reply(454, {4, 7, 0}, "Authentication is not available"));
+}
+
+void Session::on(const event::AuthResponse&) {
+    assert(!"AUTH without being offered");
+    server_.reply(smtp::make_reply(454, {4, 7, 0}, "Authentication is not available"));
 }
 
 void Session::on(event::Reset) {

@@ -9,6 +9,8 @@
 #include <array>
 #include <cstdint>
 
+#include "base/secret.hpp"
+
 namespace waxseal::smtp {
 
 namespace {
@@ -66,14 +68,17 @@ std::string base64_encode(std::string_view octets) {
 }
 
 std::optional<std::string> base64_decode(std::string_view text) {
-    if (text.size() % 4 != 0) return std::nullopt;
-    std::string out;
-    out.reserve(text.size() / 4 * 3);
+    std::optional<std::string> out;
+    if (text.size() % 4 != 0) return out;
+    out.emplace().reserve(text.size() / 4 * 3);  // at once: growing would leave copies behind
     while (!text.empty()) {
         const std::string_view quartet = text.substr(0, 4);
         text.remove_prefix(4);
         const std::size_t count = text.empty() ? significant(quartet) : 4;
-        if (!decode_quartet(quartet, count, out)) return std::nullopt;
+        if (decode_quartet(quartet, count, *out)) continue;
+        wipe(*out);  // it may be half a password
+        out.reset();
+        break;
     }
     return out;
 }

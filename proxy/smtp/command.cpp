@@ -29,10 +29,10 @@ constexpr std::array verbs{
     VerbRow{"VRFY", Verb::vrfy},    VerbRow{"EXPN", Verb::expn},
     VerbRow{"HELP", Verb::help},    VerbRow{"STARTTLS", Verb::starttls},
     VerbRow{"AUTH", Verb::auth},    VerbRow{"BDAT", Verb::bdat},
-    VerbRow{"GET", Verb::http},     VerbRow{"POST", Verb::http},
-    VerbRow{"PUT", Verb::http},     VerbRow{"HEAD", Verb::http},
-    VerbRow{"CONNECT", Verb::http}, VerbRow{"OPTIONS", Verb::http},
-    VerbRow{"DELETE", Verb::http},
+    VerbRow{"PROXY", Verb::proxy},  VerbRow{"GET", Verb::http},
+    VerbRow{"POST", Verb::http},    VerbRow{"PUT", Verb::http},
+    VerbRow{"HEAD", Verb::http},    VerbRow{"CONNECT", Verb::http},
+    VerbRow{"OPTIONS", Verb::http}, VerbRow{"DELETE", Verb::http},
 };
 
 std::string_view without_trailing_spaces(std::string_view text) noexcept {
@@ -62,6 +62,8 @@ Command parse_command(std::string_view line) noexcept {
     }
     return {Verb::unknown, {}};
 }
+
+bool begins_tls(std::string_view octets) noexcept { return octets.starts_with("\x16\x03"); }
 
 std::optional<std::string_view> after_keyword(std::string_view argument,
                                               std::string_view keyword) noexcept {

@@ -30,7 +30,8 @@ enum class Verb : std::uint8_t {
     starttls,
     auth,
     bdat,
-    http,  // GET, POST, PUT, HEAD, CONNECT, OPTIONS, DELETE: a browser or a cross-protocol attack
+    proxy,  // the PROXY protocol, version 1: a load balancer where none is expected
+    http,   // GET, POST, PUT, HEAD, CONNECT, OPTIONS, DELETE: a browser or a cross-protocol attack
     unknown,
 };
 inline constexpr std::size_t verb_count = static_cast<std::size_t>(Verb::unknown) + 1;
@@ -47,6 +48,10 @@ struct Command {
 // line; anything else is Verb::unknown. A line that begins with a space, or is empty, is unknown
 // too.
 [[nodiscard]] Command parse_command(std::string_view line) noexcept;
+
+// The octets begin as a TLS record with a handshake does (RFC 8446 5.1): a ClientHello where a
+// command should be. It has no line end to wait for.
+[[nodiscard]] bool begins_tls(std::string_view octets) noexcept;
 
 // For MAIL ("FROM:") and RCPT ("TO:"): what follows the keyword and colon, spaces tolerated before
 // the colon; nothing when the argument does not begin that way.
@@ -82,7 +87,11 @@ class LineReader {
 
     [[nodiscard]] Result find(std::string_view buffer);
     // Another limit for the next lines: SASL responses may be longer than commands.
+    // Takes effect at once, so not while skipping().
     void set_limit(std::size_t limit) noexcept { limit_ = limit; }
+    [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
+    // The head of the present line was given up: what comes is its tail.
+    [[nodiscard]] bool skipping() const noexcept { return discarded_ != 0; }
 
   private:
     [[nodiscard]] Result finish(std::string_view rest) noexcept;

@@ -1,5 +1,5 @@
 // The stream side of the server machine: cutting input into commands and bodies, answering in
-// order, ending. What each command means is in server_commands.cpp.
+// order, ending. What each command means is in server_commands.cpp and server_security.cpp.
 #include "smtp/server.hpp"
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/limits.hpp"
+#include "base/text.hpp"
 #include "smtp/server_table.hpp"
 
 namespace waxseal::smtp {
@@ -16,8 +17,19 @@ namespace event = server_event;
 Server::Server(const ServerSettings& settings)
     : settings_(settings), lines_(limits::command_line), offered_size_(settings.max_message_size) {}
 
+Server::~Server() {
+    input_.wipe();
+    wipe(scratch_);
+}
+
 void Server::receive(std::string_view bytes) {
-    if (phase_ != Phase::finished) input_.append(bytes);
+    if (phase_ == Phase::finished || bytes.empty()) return;
+    input_.append(bytes);
+    if (phase_ != Phase::securing) return;
+    // It was sent before the handshake: by whoever sits in between, or by a device that has not
+    // waited. No reply: the next octets from here have to be TLS.
+    end();
+    violation_ = violation::data_behind_starttls;
 }
 
 void Server::end_of_input() noexcept {
@@ -28,59 +40,124 @@ ServerEvent Server::next() {
     if (!violation_.empty()) return event::Violation{std::exchange(violation_, {})};
     while (true) {
         if (phase_ == Phase::finished) return event::NeedInput{};
-        if (phase_ == Phase::silent || owed_ != Owed::nothing) return event::Paused{};
+        if (phase_ == Phase::securing && input_state_ == Input::ended) return no_input();
+        if (phase_ == Phase::silent || phase_ == Phase::securing) return event::Paused{};
+        if (owed_ != Owed::nothing) return event::Paused{};
         if (output_.size() > limits::pending_replies) return event::Paused{};
         if (phase_ == Phase::body) return take_body();
-        if (auto event = take_command()) return *std::move(event);
+        if (auto event = take_line()) return *std::move(event);
     }
 }
 
-Server::Handled Server::take_command() {
+Server::Handled Server::take_line() {
+    if (!lines_.skipping()) {
+        if (!secured_ && begins_tls(input_.front())) {
+            return finish(make_reply(554, {5, 7, 0}, "TLS has to wait for STARTTLS here; closing"),
+                          violation::tls_in_clear);
+        }
+        lines_.set_limit(line_limit());
+    }
     const LineReader::Result result = lines_.find(input_.front());
     if (const auto* more = std::get_if<LineReader::NeedInput>(&result)) {
-        input_.consume(more->discard);
+        input_.wipe(more->discard);
         return no_input();
     }
-    const auto* const line = std::get_if<LineReader::Line>(&result);
-    const auto* const long_line = std::get_if<LineReader::TooLong>(&result);
-    if ((line != nullptr || long_line != nullptr) && errors_ >= settings_.max_errors)
-        return finish(make_reply(421, {4, 7, 0}, "Too many errors; closing"), "too many errors");
-    if (line != nullptr) {
-        // A copy: the queue may let its memory go while the command is still being read.
-        scratch_.assign(line->text);
-        input_.consume(line->length);
-        return execute(scratch_);
-    }
-    if (long_line != nullptr) {
-        input_.consume(long_line->length);
+    if (const auto* illegal = std::get_if<LineReader::Illegal>(&result))
+        return on_illegal(*illegal);
+    if (std::holds_alternative<LineReader::Endless>(result))
+        return finish(make_reply(500, {5, 5, 2}, "Line too long; closing"), "endless line");
+    if (auto over = exhausted()) return over;
+    if (const auto* line = std::get_if<LineReader::Line>(&result)) return on_line(*line);
+    return on_long_line(std::get<LineReader::TooLong>(result));
+}
+
+// A credential may be on the line: it is neither left in the queue nor in the copy.
+Server::Handled Server::on_line(const LineReader::Line& line) {
+    blank_lines_ = line.text.empty() ? blank_lines_ + 1 : 0;
+    // A copy: the queue may let its memory go while the command is still being read.
+    scratch_.assign(line.text);
+    input_.wipe(line.length);
+    Handled handled = phase_ == Phase::authenticating ? take_response(scratch_) : execute(scratch_);
+    wipe(scratch_);
+    if (scratch_.capacity() > limits::command_line) std::string().swap(scratch_);
+    return handled;
+}
+
+Server::Handled Server::on_long_line(const LineReader::TooLong& line) {
+    input_.wipe(line.length);
+    if (lines_.limit() == limits::command_line) {
         answer(make_reply(500, {5, 5, 2}, "Line too long"));
         return std::nullopt;
     }
-    if (const auto* illegal = std::get_if<LineReader::Illegal>(&result)) {
-        return finish(
-            make_reply(500, {5, 5, 2},
-                       "Commands must end in CRLF and hold no control characters; closing"),
-            illegal->what);
-    }
-    return finish(make_reply(500, {5, 5, 2}, "Line too long; closing"), "endless line");
+    const Reply reply = make_reply(500, {5, 5, 6}, "Authentication exchange line is too long");
+    if (phase_ == Phase::authenticating) return cancel_auth(reply, "line too long");
+    answer(reply);
+    return std::nullopt;
+}
+
+ServerEvent Server::on_illegal(const LineReader::Illegal& illegal) {
+    // The PROXY protocol, version 2, begins with two empty lines and a NUL.
+    if (blank_lines_ == 2 && input_.front().starts_with('\0'))
+        return finish(make_reply(500, {5, 5, 2}, "A PROXY header is not expected here; closing"),
+                      violation::proxy_header);
+    return finish(make_reply(500, {5, 5, 2},
+                             "Commands must end in CRLF and hold no control characters; closing"),
+                  illegal.what);
+}
+
+// The refusals so far are the last word: whatever comes next is not looked at.
+Server::Handled Server::exhausted() {
+    if (errors_ >= settings_.max_errors)
+        return finish(make_reply(421, {4, 7, 0}, "Too many errors; closing"), "too many errors");
+    if (auth_failures_ >= settings_.max_auth_failures)
+        return finish(make_reply(421, {4, 7, 0}, "Too many failed logins; closing"),
+                      "too many failed logins");
+    return std::nullopt;
+}
+
+// RFC 4954 4: what AUTH carries may be longer than a command, and how long is known only when the
+// command is.
+std::size_t Server::line_limit() const noexcept {
+    constexpr std::size_t sasl_line = limits::sasl_line + 2;  // CRLF
+    if (phase_ == Phase::authenticating) return sasl_line;
+    const bool auth =
+        !settings_.auth_mechanisms.empty() && text::istarts_with(input_.front(), "AUTH ");
+    return auth ? sasl_line : limits::command_line;
 }
 
 Server::Handled Server::execute(std::string_view line) {
     const Command command = parse_command(line);
     const ServerTable::Row& row = ServerTable::row(command.verb);
-    if (row.batch == ServerTable::Batch::sync && !input_.empty()) {
-        return finish(
-            make_reply(554, {5, 5, 0},
-                       "Protocol synchronization error: wait for the reply to DATA; closing"),
-            "data sent before the reply to DATA");
-    }
-    if ((row.phases & static_cast<std::uint8_t>(phase_)) == 0) {
+    if (row.batch == ServerTable::Batch::sync && !input_.empty() && offers(row.verb))
+        return out_of_step(row.verb);
+    if (row.needs != ServerTable::Needs::nothing && in_clear()) {
+        answer(make_reply(530, {5, 7, 0}, "Must issue a STARTTLS command first"));
+    } else if (!offers(row.verb)) {
+        return on_answered_here(command);
+    } else if (!contains(row.phases, phase_)) {
         const bool unintroduced = phase_ == Phase::greeted;
         answer(make_reply(503, {5, 5, 1},
                           unintroduced ? "Say EHLO or HELO first" : "Bad sequence of commands"));
-        return std::nullopt;
+    } else if (row.needs == ServerTable::Needs::login && settings_.require_auth &&
+               !authenticated_) {
+        answer(make_reply(530, {5, 7, 0}, "Authentication required"));
+    } else {
+        return (this->*row.handler)(command);
     }
-    return (this->*row.handler)(command);
+    return std::nullopt;
+}
+
+// Octets stand behind a command whose answer decides what they are.
+ServerEvent Server::out_of_step(Verb verb) {
+    if (verb == Verb::starttls) {
+        return finish(
+            make_reply(554, {5, 5, 1},
+                       "Protocol synchronization error: wait for the reply to STARTTLS; closing"),
+            violation::data_behind_starttls);
+    }
+    return finish(make_reply(554, {5, 5, 0},
+                             "Protocol synchronization error: wait for the reply to DATA; closing"),
+                  "data sent before the reply to DATA");
 }
 
 ServerEvent Server::take_body() {
@@ -129,10 +206,7 @@ ServerEvent Server::no_input() {
     if (input_state_ != Input::ended) return event::NeedInput{};
     input_state_ = Input::told;
     const bool in_body = phase_ == Phase::body;
-    transaction_.reset();
-    body_.reset();
-    input_.clear();
-    enter(Phase::finished);
+    end();
     return event::Disconnected{in_body};
 }
 
@@ -143,11 +217,16 @@ ServerEvent Server::finish(const Reply& reply, std::string_view reason) {
 
 void Server::shut_down(const Reply& farewell) {
     if (phase_ == Phase::finished) return;
-    say(farewell);
+    // In the middle of a handshake there is nobody to say it to.
+    if (phase_ != Phase::securing) say(farewell);
+    end();
+}
+
+void Server::end() noexcept {
     owed_ = Owed::nothing;
     transaction_.reset();
     body_.reset();
-    input_.clear();
+    input_.wipe();
     enter(Phase::finished);
 }
 
@@ -161,7 +240,7 @@ void Server::hello(const Capabilities& offer) {
     if (phase_ == Phase::finished) return;
     assert(owed_ == Owed::hello || owed_ == Owed::helo);
     if (std::exchange(owed_, Owed::nothing) == Owed::hello) {
-        say(write_ehlo(settings_.hostname, offer));
+        say(write_ehlo(settings_.hostname, with_own_security(offer)));
         if (offer.size_limit != 0) offered_size_ = std::min(offered_size_, offer.size_limit);
     } else {
         say(make_reply(250, settings_.hostname));
@@ -183,6 +262,8 @@ void Server::reply(const Reply& reply) {
             junk_ = 0;
             transaction_.reset();
             return enter(Phase::ready);
+        case Owed::auth:
+            return after_auth(reply);
         case Owed::nothing:
         case Owed::hello:
         case Owed::helo:
@@ -241,14 +322,16 @@ void Server::doom(const Reply& reply) {
 }
 
 Timer Server::timer() const noexcept {
+    if (phase_ == Phase::securing) return Timer::tls_handshake;
     const bool waits =
         phase_ != Phase::silent && phase_ != Phase::finished && owed_ == Owed::nothing;
     return waits ? Timer::downstream_idle : Timer::none;
 }
 
 bool Server::idle() const noexcept {
-    constexpr std::uint8_t between = Phase::greeted | Phase::ready | Phase::doomed;
-    return (between & static_cast<std::uint8_t>(phase_)) != 0 && owed_ == Owed::nothing;
+    constexpr ServerPhases between =
+        Phase::greeted | Phase::ready | Phase::doomed | Phase::authenticating;
+    return contains(between, phase_) && owed_ == Owed::nothing;
 }
 
 // A reply that answers a command; refusals count towards max_errors.

@@ -2,15 +2,19 @@
 // octets out.
 //
 // RFC 5321 (4.1.4 order of commands), RFC 2920 (pipelining: replies in order, input never lost),
-// RFC 2034. No socket, no clock, no callback. The table in server_table.hpp is the protocol; this
-// class carries it out.
+// RFC 2034, RFC 3207 (STARTTLS), RFC 4954 (AUTH: framed here, judged by the owner). No socket, no
+// clock, no callback. The table in server_table.hpp is the protocol; this class carries it out.
 //
-// Flow: greet() once; then receive()/end_of_input() as things arrive and next() until NeedInput,
-// Paused or an end. Each of Hello,
+// Flow: greet() once (after secured(), when TLS is implicit); then receive()/end_of_input() as
+// things arrive and next() until NeedInput, Paused or an end. Each of Hello,
 //   Mail, Rcpt, DataRequested and BodyEnd owes the downstream exactly one answer: hello() for the
 //   first, reply() for the others; until it is given next() says Paused and pipelined input waits.
+//   Auth and AuthResponse are answered by challenge(), or by reply() with the verdict. After
+//   StartTls the owner lets output() go out, begins the handshake and then says secured().
 //   Everything else (NOOP, RSET, VRFY, mistakes) is answered here. output()/sent() carry the
 //   octets; a machine that has finished() wants its output flushed and its channel closed.
+// Never: a command that came in clear carried out after STARTTLS, a line of an authentication
+// exchange read as a command, a credential left in memory that this machine has let go.
 // Views in events live until the next call of next().
 #pragma once
 
@@ -19,8 +23,10 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "base/bytes.hpp"
+#include "base/secret.hpp"
 #include "base/timer.hpp"
 #include "smtp/capabilities.hpp"
 #include "smtp/command.hpp"
@@ -31,17 +37,33 @@
 
 namespace waxseal::smtp {
 
+// STARTTLS towards the downstream. `required`: nothing but greetings and farewells until TLS is up,
+// whichever way (RFC 3207 4).
+enum class Starttls : std::uint8_t { absent, offered, required };
+
 struct ServerSettings {
     std::string hostname;  // our own name, for the greeting and EHLO
     LineEndings line_endings = LineEndings::repair;
     std::uint64_t max_message_size = 0;  // octets
     std::uint64_t max_recipients = 0;
     std::uint64_t max_errors = 0;  // refused or malformed commands before 421
+    Starttls starttls = Starttls::absent;
+    std::vector<std::string> auth_mechanisms = {};  // upper case, as offered; none: no AUTH
+    bool require_auth = false;                      // for MAIL
+    std::uint64_t max_auth_failures = 3;            // at least 1; the next command gets 421
 };
 
 // Why a body cannot be passed on. The connection stays in step: input is read up to the true end of
 // data all the same.
 enum class BodyVerdict { acceptable, line_endings, nul, line_too_long, too_big };
+
+// Reasons of a Violation that have a remedy, which is the owner's to explain.
+namespace violation {
+inline constexpr std::string_view tls_in_clear = "TLS ClientHello on a cleartext listener";
+inline constexpr std::string_view proxy_header =
+    "PROXY header on a listener without proxy_protocol";
+inline constexpr std::string_view data_behind_starttls = "data sent in clear behind STARTTLS";
+}  // namespace violation
 
 namespace server_event {
 struct NeedInput {};
@@ -70,6 +92,19 @@ struct BodyEnd {
     BodyVerdict verdict;
     DataFindings findings;
 };
+struct StartTls {  // 220 is on its way; all that was learnt is forgotten
+    bool aborted;  // it ended a transaction
+};
+struct Auth {
+    std::string mechanism;          // one of the offered, as written there
+    std::optional<Secret> initial;  // decoded
+};
+struct AuthResponse {
+    Secret response;  // decoded
+};
+struct AuthCancelled {  // the exchange has ended without a verdict; already answered
+    std::string_view reason;
+};
 struct Reset {};    // RSET ended a transaction; already answered
 struct Quit {};     // already answered
 struct Violation {  // the stream cannot be trusted any more; 5yz and the end are on their way
@@ -84,8 +119,9 @@ using ServerEvent =
     std::variant<server_event::NeedInput, server_event::Paused, server_event::Hello,
                  server_event::Mail, server_event::Rcpt, server_event::DataRequested,
                  server_event::Body, server_event::BodyRefused, server_event::BodyEnd,
-                 server_event::Reset, server_event::Quit, server_event::Violation,
-                 server_event::Disconnected>;
+                 server_event::StartTls, server_event::Auth, server_event::AuthResponse,
+                 server_event::AuthCancelled, server_event::Reset, server_event::Quit,
+                 server_event::Violation, server_event::Disconnected>;
 
 // What the machine remembers of the transaction under way, and of its body.
 struct ServerTransaction {
@@ -103,7 +139,7 @@ struct ServerBody {
 class Server {
   public:
     // One bit each, so that a table row can name several.
-    enum class Phase : std::uint8_t {
+    enum class Phase : std::uint16_t {
         // Nothing was said yet. Input is stored and waits for greet().
         silent = 1 << 0,
         // Greeted; EHLO or HELO has not come. MAIL is 503.
@@ -123,21 +159,36 @@ class Server {
         // Nothing more is read or said; what output() still holds goes out, then the channel
         // closes.
         finished = 1 << 7,
+        // 220 to STARTTLS was said. The handshake is the owner's; any octet that comes here came in
+        // clear and ends the session.
+        securing = 1 << 8,
+        // AUTH was taken up. Until its verdict each line is a response, and never a command.
+        authenticating = 1 << 9,
     };
 
     // `settings` must outlive the machine.
     explicit Server(const ServerSettings& settings);
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
 
     void receive(std::string_view bytes);
     void end_of_input() noexcept;
     [[nodiscard]] ServerEvent next();
 
+    // TLS is up: before greet(), or after StartTls.
+    void secured();
     void greet();
-    // Answers Hello: 250 with the offer (EHLO) or without (HELO).
+    // Answers Hello: 250 with the offer (EHLO) or without (HELO). STARTTLS and AUTH in it are this
+    // machine's own, whatever `offer` says of them. AUTH is offered still when it has succeeded, as
+    // Postfix does: devices look for it after each EHLO.
     void hello(const Capabilities& offer);
     // Answers Mail, Rcpt, DataRequested (354 or a refusal), BodyEnd. A 4yz to Mail dooms the
-    // transaction instead of ending it.
+    // transaction instead of ending it. To Auth and AuthResponse it is the verdict: a 2yz
+    // authenticates, a 5yz is a failure and an error, a 4yz is neither.
     void reply(const Reply& reply);
+    // Answers Auth and AuthResponse: 334, and the next line is the response. `raw` is not encoded.
+    void challenge(std::string_view raw);
     // The upstream is lost while no answer is owed: the transaction cannot succeed; `reply` goes to
     // what comes next.
     void doom(const Reply& reply);
@@ -155,20 +206,38 @@ class Server {
     // An event was told whose answer has not been given.
     [[nodiscard]] bool owes() const noexcept { return owed_ != Owed::nothing; }
     [[nodiscard]] std::size_t buffered() const noexcept { return input_.size(); }
+    [[nodiscard]] bool tls() const noexcept { return secured_; }
+    [[nodiscard]] bool authenticated() const noexcept { return authenticated_; }
+    // Refused or malformed commands so far, of max_errors; failed logins, of max_auth_failures.
+    [[nodiscard]] std::uint64_t errors() const noexcept { return errors_; }
+    [[nodiscard]] std::uint64_t auth_failures() const noexcept { return auth_failures_; }
     [[nodiscard]] Phase phase() const noexcept { return phase_; }
 
   private:
     friend struct ServerTable;
-    enum class Owed : std::uint8_t { nothing, hello, helo, mail, rcpt, data, message };
+    enum class Owed : std::uint8_t { nothing, hello, helo, mail, rcpt, data, message, auth };
     enum class Input : std::uint8_t { open, ended, told };
     using Handled = std::optional<ServerEvent>;  // nothing: answered here, go on with the next line
 
     void enter(Phase phase) noexcept { phase_ = phase; }
-    [[nodiscard]] Handled take_command();
+    [[nodiscard]] Handled take_line();
+    [[nodiscard]] Handled on_line(const LineReader::Line& line);
+    [[nodiscard]] Handled on_long_line(const LineReader::TooLong& line);
+    [[nodiscard]] ServerEvent on_illegal(const LineReader::Illegal& illegal);
     [[nodiscard]] Handled execute(std::string_view line);
+    [[nodiscard]] Handled take_response(std::string_view line);
     [[nodiscard]] ServerEvent take_body();
     [[nodiscard]] ServerEvent no_input();
     [[nodiscard]] ServerEvent finish(const Reply& reply, std::string_view reason);
+    [[nodiscard]] ServerEvent out_of_step(Verb verb);
+    [[nodiscard]] ServerEvent cancel_auth(const Reply& reply, std::string_view reason);
+    void end() noexcept;
+    [[nodiscard]] std::size_t line_limit() const noexcept;
+    [[nodiscard]] bool in_clear() const noexcept;
+    [[nodiscard]] bool offers(Verb verb) const noexcept;
+    [[nodiscard]] Capabilities with_own_security(Capabilities offer) const;
+    [[nodiscard]] Handled exhausted();
+    void count_junk() noexcept;
     [[nodiscard]] BodyVerdict judge() const noexcept;
 
     [[nodiscard]] Handled on_hello(const Command& command);
@@ -177,6 +246,8 @@ class Server {
     [[nodiscard]] Handled on_data(const Command& command);
     [[nodiscard]] Handled on_rset(const Command& command);
     [[nodiscard]] Handled on_quit(const Command& command);
+    [[nodiscard]] Handled on_starttls(const Command& command);
+    [[nodiscard]] Handled on_auth(const Command& command);
     [[nodiscard]] Handled on_answered_here(const Command& command);
     [[nodiscard]] Handled on_hang_up(const Command& command);
 
@@ -185,6 +256,7 @@ class Server {
     void after_mail(const Reply& reply);
     void after_rcpt(const Reply& reply);
     void after_data(const Reply& reply);
+    void after_auth(const Reply& reply);
 
     const ServerSettings& settings_;
     Phase phase_ = Phase::silent;
@@ -201,13 +273,22 @@ class Server {
     std::string_view violation_;  // a pending end to tell: see reply() for DATA
     std::uint32_t errors_ = 0;
     std::uint32_t junk_ = 0;
+    std::uint32_t auth_failures_ = 0;
+    std::uint32_t blank_lines_ = 0;  // in a row
+    bool secured_ = false;
+    bool authenticated_ = false;
 };
 
-[[nodiscard]] constexpr std::uint8_t operator|(Server::Phase a, Server::Phase b) noexcept {
-    return static_cast<std::uint8_t>(static_cast<std::uint8_t>(a) | static_cast<std::uint8_t>(b));
+using ServerPhases = std::uint16_t;  // a set of them
+
+[[nodiscard]] constexpr ServerPhases operator|(ServerPhases a, Server::Phase b) noexcept {
+    return static_cast<ServerPhases>(a | static_cast<ServerPhases>(b));
 }
-[[nodiscard]] constexpr std::uint8_t operator|(std::uint8_t a, Server::Phase b) noexcept {
-    return static_cast<std::uint8_t>(a | static_cast<std::uint8_t>(b));
+[[nodiscard]] constexpr ServerPhases operator|(Server::Phase a, Server::Phase b) noexcept {
+    return static_cast<ServerPhases>(a) | b;
+}
+[[nodiscard]] constexpr bool contains(ServerPhases set, Server::Phase phase) noexcept {
+    return (set & static_cast<ServerPhases>(phase)) != 0;
 }
 [[nodiscard]] std::string_view to_string(Server::Phase phase) noexcept;
 [[nodiscard]] std::string_view to_string(BodyVerdict verdict) noexcept;

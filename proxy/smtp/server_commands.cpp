@@ -36,6 +36,10 @@ Reply answer_to(Verb verb) {
 
 }  // namespace
 
+void Server::count_junk() noexcept {
+    if (++junk_ > junk_limit) ++errors_;
+}
+
 Server::Handled Server::on_hello(const Command& command) {
     if (command.argument.empty()) {
         answer(make_reply(501, {5, 5, 4}, "Your name is missing: EHLO host.example.com"));
@@ -44,7 +48,7 @@ Server::Handled Server::on_hello(const Command& command) {
     const bool esmtp = command.verb == Verb::ehlo;
     const bool aborted =
         std::exchange(transaction_, std::nullopt).has_value() && phase_ != Phase::doomed;
-    if (++junk_ > junk_limit) ++errors_;
+    count_junk();
     hello_name_.assign(command.argument);
     owed_ = esmtp ? Owed::hello : Owed::helo;
     return event::Hello{hello_name_, esmtp, aborted};
@@ -139,7 +143,7 @@ Server::Handled Server::on_rset(const Command& command) {
     }
     const bool aborted =
         std::exchange(transaction_, std::nullopt).has_value() && phase_ != Phase::doomed;
-    if (!aborted && ++junk_ > junk_limit) ++errors_;
+    if (!aborted) count_junk();
     if (phase_ != Phase::greeted) enter(Phase::ready);
     answer(make_reply(250, {2, 0, 0}, "Ok"));
     if (!aborted) return std::nullopt;
@@ -152,8 +156,10 @@ Server::Handled Server::on_quit(const Command&) {
 }
 
 Server::Handled Server::on_answered_here(const Command& command) {
-    if (++junk_ > junk_limit) ++errors_;
-    answer(answer_to(command.verb));
+    count_junk();
+    const bool tls_again = command.verb == Verb::starttls && secured_;
+    answer(tls_again ? make_reply(503, {5, 5, 1}, "TLS is already active")
+                     : answer_to(command.verb));
     return std::nullopt;
 }
 
@@ -162,6 +168,10 @@ Server::Handled Server::on_hang_up(const Command& command) {
         return finish(
             make_reply(554, {5, 7, 0}, "This is a mail server, not a web server; closing"),
             "HTTP request");
+    }
+    if (command.verb == Verb::proxy) {
+        return finish(make_reply(500, {5, 5, 2}, "A PROXY header is not expected here; closing"),
+                      violation::proxy_header);
     }
     return finish(make_reply(502, {5, 5, 1}, "BDAT is not offered here; closing"),
                   "BDAT without CHUNKING");
@@ -185,6 +195,10 @@ std::string_view to_string(Server::Phase phase) noexcept {
             return "body";
         case Server::Phase::finished:
             return "finished";
+        case Server::Phase::securing:
+            return "securing";
+        case Server::Phase::authenticating:
+            return "authenticating";
     }
     return "?";
 }

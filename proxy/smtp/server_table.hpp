@@ -1,8 +1,9 @@
 // The protocol of the server machine, as a table: one row a verb. What a row does not allow is
-// answered 503 5.5.1.
+// answered 503 5.5.1, what it needs and has not got 530 5.7.0.
 //
-// RFC 5321 4.1.4 (order), RFC 2920 3.1 (which commands end a batch). proxy/DESIGN.md shows this
-// table; a test compares.
+// RFC 5321 4.1.4 (order), RFC 2920 3.1 (which commands end a batch), RFC 3207 4 and RFC 4954 6
+// (what may be said before TLS and AUTH where they are required). proxy/DESIGN.md shows this table;
+// a test compares.
 #pragma once
 
 #include <array>
@@ -20,33 +21,37 @@ struct ServerTable {
         sync,  // must be the last: octets already behind it are a violation, because what they mean
                // depends on the answer
     };
+    // What must have come before it, where the settings require that.
+    enum class Needs : std::uint8_t { nothing, tls, login };  // login: TLS and AUTH
     struct Row {
         Verb verb;
-        std::uint8_t phases;  // in which it is legal
+        ServerPhases phases;  // in which it is legal
+        Needs needs;
         Batch batch;
         Server::Handled (Server::*handler)(const Command&);
         std::string_view answer;  // what it does, for people
     };
     using P = Server::Phase;
-    static constexpr std::uint8_t anywhere = P::greeted | P::ready | P::mail | P::rcpt | P::doomed;
+    static constexpr ServerPhases anywhere = P::greeted | P::ready | P::mail | P::rcpt | P::doomed;
     // clang-format off
     static constexpr std::array<Row, verb_count> rows{{                                                    // sizes: table
-        {Verb::ehlo,     anywhere,                         Batch::last,  &Server::on_hello,         "Hello; ends a transaction; 250 with the translated offer"},
-        {Verb::helo,     anywhere,                         Batch::last,  &Server::on_hello,         "Hello; ends a transaction; 250"},
-        {Verb::mail,     P::ready | P::doomed,             Batch::inner, &Server::on_mail,          "Mail; the upstream's reply"},
-        {Verb::rcpt,     P::mail | P::rcpt | P::doomed,    Batch::inner, &Server::on_rcpt,          "Rcpt; the upstream's reply"},
-        {Verb::data,     P::mail | P::rcpt | P::doomed,    Batch::sync,  &Server::on_data,          "DataRequested; 354 or the upstream's refusal"},
-        {Verb::rset,     anywhere,                         Batch::inner, &Server::on_rset,          "Reset if in a transaction; 250"},
-        {Verb::noop,     anywhere,                         Batch::inner, &Server::on_answered_here, "250"},
-        {Verb::quit,     anywhere,                         Batch::last,  &Server::on_quit,          "Quit; 221"},
-        {Verb::vrfy,     anywhere,                         Batch::inner, &Server::on_answered_here, "252: nobody's existence is disclosed"},
-        {Verb::expn,     anywhere,                         Batch::inner, &Server::on_answered_here, "502"},
-        {Verb::help,     anywhere,                         Batch::inner, &Server::on_answered_here, "214"},
-        {Verb::starttls, anywhere,                         Batch::inner, &Server::on_answered_here, "502: not offered on this listener"},
-        {Verb::auth,     anywhere,                         Batch::inner, &Server::on_answered_here, "502: not offered on this listener"},
-        {Verb::bdat,     anywhere,                         Batch::inner, &Server::on_hang_up,       "502 and close: the octets behind it are not commands"},
-        {Verb::http,     anywhere,                         Batch::inner, &Server::on_hang_up,       "554 and close: not a mail client"},
-        {Verb::unknown,  anywhere,                         Batch::inner, &Server::on_answered_here, "500"},
+        {Verb::ehlo,     anywhere,                         Needs::nothing, Batch::last,  &Server::on_hello,         "Hello; ends a transaction; 250 with the translated offer"},
+        {Verb::helo,     anywhere,                         Needs::nothing, Batch::last,  &Server::on_hello,         "Hello; ends a transaction; 250"},
+        {Verb::mail,     P::ready | P::doomed,             Needs::login,   Batch::inner, &Server::on_mail,          "Mail; the upstream's reply"},
+        {Verb::rcpt,     P::mail | P::rcpt | P::doomed,    Needs::tls,     Batch::inner, &Server::on_rcpt,          "Rcpt; the upstream's reply"},
+        {Verb::data,     P::mail | P::rcpt | P::doomed,    Needs::tls,     Batch::sync,  &Server::on_data,          "DataRequested; 354 or the upstream's refusal"},
+        {Verb::rset,     anywhere,                         Needs::tls,     Batch::inner, &Server::on_rset,          "Reset if in a transaction; 250"},
+        {Verb::noop,     anywhere,                         Needs::nothing, Batch::inner, &Server::on_answered_here, "250"},
+        {Verb::quit,     anywhere,                         Needs::nothing, Batch::last,  &Server::on_quit,          "Quit; 221"},
+        {Verb::vrfy,     anywhere,                         Needs::tls,     Batch::inner, &Server::on_answered_here, "252: nobody's existence is disclosed"},
+        {Verb::expn,     anywhere,                         Needs::tls,     Batch::inner, &Server::on_answered_here, "502"},
+        {Verb::help,     anywhere,                         Needs::tls,     Batch::inner, &Server::on_answered_here, "214"},
+        {Verb::starttls, anywhere,                         Needs::nothing, Batch::sync,  &Server::on_starttls,      "220 and StartTls: all is forgotten; 502 where not offered, 503 inside TLS"},
+        {Verb::auth,     P::ready | P::doomed,             Needs::tls,     Batch::last,  &Server::on_auth,          "Auth; challenges and verdict of the owner; 502 where not offered"},
+        {Verb::bdat,     anywhere,                         Needs::nothing, Batch::inner, &Server::on_hang_up,       "502 and close: the octets behind it are not commands"},
+        {Verb::proxy,    anywhere,                         Needs::nothing, Batch::inner, &Server::on_hang_up,       "500 and close: nobody is believed who says who they are"},
+        {Verb::http,     anywhere,                         Needs::nothing, Batch::inner, &Server::on_hang_up,       "554 and close: not a mail client"},
+        {Verb::unknown,  anywhere,                         Needs::tls,     Batch::inner, &Server::on_answered_here, "500"},
     }};
     // clang-format on
     static constexpr const Row& row(Verb verb) noexcept {

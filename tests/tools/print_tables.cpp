@@ -21,12 +21,13 @@ using smtp::ClientTable;
 using smtp::Server;
 using smtp::ServerTable;
 
-std::string phases(std::uint8_t set) {
+std::string phases(smtp::ServerPhases set) {
     if (set == ServerTable::anywhere) return "always";
     std::string out;
-    for (unsigned bit = 1; bit <= 0x80; bit <<= 1) {
-        if ((set & bit) == 0) continue;
-        out += (out.empty() ? "" : ", ") + std::string(to_string(Server::Phase(bit)));
+    for (unsigned bit = 1; bit <= 0x8000; bit <<= 1) {
+        const auto phase = static_cast<Server::Phase>(bit);
+        if (!contains(set, phase)) continue;
+        out += (out.empty() ? "" : ", ") + std::string(to_string(phase));
     }
     return out;
 }
@@ -43,12 +44,25 @@ std::string_view name(ServerTable::Batch batch) {
     return "?";
 }
 
+std::string_view name(ServerTable::Needs needs) {
+    switch (needs) {
+        case ServerTable::Needs::nothing:
+            return "";
+        case ServerTable::Needs::tls:
+            return "TLS";
+        case ServerTable::Needs::login:
+            return "TLS, AUTH";
+    }
+    return "?";
+}
+
 std::string server_table() {
     std::ostringstream out;
-    out << "| command | legal in | in a batch | what it does |\n|---|---|---|---|\n";
+    out << "| command | legal in | where required, needs | in a batch | what it does |\n"
+           "|---|---|---|---|---|\n";
     for (const ServerTable::Row& row : ServerTable::rows)
         out << "| " << to_string(row.verb) << " | " << phases(row.phases) << " | "
-            << name(row.batch) << " | " << row.answer << " |\n";
+            << name(row.needs) << " | " << name(row.batch) << " | " << row.answer << " |\n";
     return out.str();
 }
 

@@ -83,3 +83,25 @@ TEST_CASE("bytes: wipe overwrites, also what was consumed before") {
     // A block this small is kept, so the memory is still the queue's.
     for (std::size_t i = 0; i < 15; ++i) CHECK(memory[i] == '\0');
 }
+
+TEST_CASE("bytes: what was wiped, and what was moved, is overwritten where it was") {
+    const std::string secret = "a password that is not short";
+    ByteQueue queue;
+    queue.append(std::string(400, 'x'));  // stays within what a queue keeps
+    queue.wipe();
+    queue.append(secret + "rest");
+    const char* const memory = queue.front().data();
+    queue.wipe(secret.size());
+    CHECK(queue.front() == "rest");
+    for (std::size_t i = 0; i < secret.size(); ++i) CHECK(memory[i] == '\0');
+    // Moved to the front: what is behind the new end is no copy of it.
+    queue.append(std::string(300, 'y'));
+    queue.consume(queue.size() - 4);
+    queue.append("tail");
+    queue.append(std::string(100, 'z'));
+    CHECK(queue.front() == "yyyytail" + std::string(100, 'z'));
+    REQUIRE(queue.front().data() == memory);
+    CHECK(std::string_view(memory + 108, 100).find_first_not_of('\0') == std::string_view::npos);
+    queue.wipe(queue.size());
+    CHECK(queue.empty());
+}

@@ -184,7 +184,7 @@ TEST_CASE("command: verbs and arguments") {
         {"EHLO\ta", Verb::unknown, ""},
         {"MAIL:FROM", Verb::unknown, ""},
         {"XCLIENT ADDR=127.0.0.1", Verb::unknown, ""},
-        {"PROXY TCP4 1.2.3.4 1.2.3.4 1 2", Verb::unknown, ""},
+        {"PROXY TCP4 1.2.3.4 1.2.3.4 1 2", Verb::proxy, "TCP4 1.2.3.4 1.2.3.4 1 2"},
         {"HTTP", Verb::unknown, ""},
         {"unknown", Verb::unknown, ""},
         {"\xc5\xbfTARTTLS", Verb::unknown, ""},  // U+017F, an s to some case foldings

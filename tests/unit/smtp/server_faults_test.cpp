@@ -15,6 +15,7 @@ namespace {
 const std::string illegal =
     "500 5.5.2 Commands must end in CRLF and hold no control characters; closing\r\n";
 const std::string unknown = "500 5.5.2 Command not recognized\r\n";
+const std::string tls = "554 5.7.0 TLS has to wait for STARTTLS here; closing\r\n";
 const std::string too_long = "500 5.5.2 Line too long\r\n";
 const std::string too_many = "421 4.7.0 Too many errors; closing\r\n";
 
@@ -154,10 +155,22 @@ TEST_CASE("server: other protocols are not served") {
     }
     // A TLS ClientHello, and the magic of the PROXY protocol.
     const auto hello_bytes = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"s;
-    expect_all({{hello_bytes}}, "violation NUL\n", illegal);
+    expect_all({{hello_bytes}}, "violation TLS ClientHello on a cleartext listener\n", tls);
+    // At once: it has no line end, and its sender waits for an answer.
+    expect_all({{"\x16\x03"}}, "violation TLS ClientHello on a cleartext listener\n", tls);
+    expect_all({{"EHLO x\r\n\x16\x03\x03"}},
+               "ehlo x\nviolation TLS ClientHello on a cleartext listener\n", hello + tls);
+    expect_all({{"\x16", "\r\n", "\x16\x02\r\n", "NOOP\x16\x03\r\n"}}, "",
+               unknown + unknown + unknown);
+    expect_all({.segments = {hello_bytes}, .tls = ServerScenario::Tls::implicit}, "violation NUL\n",
+               illegal);
     const auto proxy_v2 = "\r\n\r\n\0\r\nQUIT\n"s;
-    expect_all({{proxy_v2}}, "violation NUL\n", unknown + unknown + illegal);
-    expect_all({{"PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\n"}}, "", unknown);
+    const std::string proxy = "violation PROXY header on a listener without proxy_protocol\n";
+    const std::string header = "500 5.5.2 A PROXY header is not expected here; closing\r\n";
+    expect_all({{proxy_v2}}, proxy, unknown + unknown + header);
+    expect_all({{"PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\nEHLO x\r\n"}}, proxy, header);
+    expect_all({{"PROXY UNKNOWN\r\n"}}, proxy, header);
+    expect_all({{"\r\n\r\nNOOP\r\n\0"s}}, "violation NUL\n", unknown + unknown + ok + illegal);
     expect_all({{"XFORWARD ADDR=127.0.0.1\r\nETRN x\r\nTURN\r\n"}}, "",
                unknown + unknown + unknown);
 }

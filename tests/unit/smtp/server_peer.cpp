@@ -58,6 +58,19 @@ struct Line {
                (end.findings.bare_lf != 0 ? " lf=" + std::to_string(end.findings.bare_lf) : "") +
                (end.findings.bare_cr != 0 ? " cr=" + std::to_string(end.findings.bare_cr) : "");
     }
+    std::string operator()(const event::StartTls& tls) const {
+        return std::string("starttls") + (tls.aborted ? " aborted" : "");
+    }
+    std::string operator()(const event::Auth& auth) const {
+        return "auth " + auth.mechanism +
+               (auth.initial ? " [" + std::string(auth.initial->reveal()) + "]" : "");
+    }
+    std::string operator()(const event::AuthResponse& told) const {
+        return "response [" + std::string(told.response.reveal()) + "]";
+    }
+    std::string operator()(const event::AuthCancelled& told) const {
+        return "auth cancelled: " + std::string(told.reason);
+    }
     std::string operator()(const event::Reset&) const { return "reset"; }
     std::string operator()(const event::Quit&) const { return "quit"; }
     std::string operator()(const event::Violation& violation) const {
@@ -73,7 +86,10 @@ bool begins(std::string_view whole, std::string_view part) { return whole.starts
 }  // namespace
 
 ServerPeer::ServerPeer(const ServerScenario& scenario)
-    : answers_(scenario.answers), server_(scenario.settings) {
+    : handshakes_(scenario.tls != ServerScenario::Tls::fails),
+      answers_(scenario.answers),
+      server_(scenario.settings) {
+    if (scenario.tls == ServerScenario::Tls::implicit) server_.secured();
     server_.greet();
 }
 
@@ -85,6 +101,16 @@ void ServerPeer::answer(std::deque<Reply>& answers, Reply friendly) {
         answers.pop_front();
     }
     server_.reply(friendly);
+}
+
+// The next of the answers; friendly, it takes what was said for the whole of the exchange.
+void ServerPeer::authenticate() {
+    if (!answers_.auth.empty() && answers_.auth.front().intermediate()) {
+        const std::string challenge = answers_.auth.front().lines.front();
+        answers_.auth.pop_front();
+        return server_.challenge(challenge);
+    }
+    answer(answers_.auth, make_reply(235, {2, 7, 0}, "Authentication successful"));
 }
 
 // False when the machine waits.
@@ -108,10 +134,13 @@ bool ServerPeer::take(const ServerEvent& told) {
     }
     note(std::visit(Line{}, told));
     ++count_;
-    const bool owes =
-        std::holds_alternative<event::Mail>(told) || std::holds_alternative<event::Rcpt>(told) ||
-        std::holds_alternative<event::DataRequested>(told) ||
-        std::holds_alternative<event::BodyEnd>(told) || std::holds_alternative<event::Hello>(told);
+    const bool auth = std::holds_alternative<event::Auth>(told) ||
+                      std::holds_alternative<event::AuthResponse>(told);
+    const bool owes = auth || std::holds_alternative<event::Mail>(told) ||
+                      std::holds_alternative<event::Rcpt>(told) ||
+                      std::holds_alternative<event::DataRequested>(told) ||
+                      std::holds_alternative<event::BodyEnd>(told) ||
+                      std::holds_alternative<event::Hello>(told);
     CHECK(server_.owes() == owes);
     if (owes) {
         // Until it is answered nothing else happens, and nobody is late.
@@ -119,6 +148,7 @@ bool ServerPeer::take(const ServerEvent& told) {
         CHECK(server_.timer() == Timer::none);
         CHECK_FALSE(server_.idle());
     }
+    if (auth) authenticate();
     if (std::holds_alternative<event::Hello>(told)) server_.hello(answers_.offer);
     if (std::holds_alternative<event::Mail>(told))
         answer(answers_.mail, make_reply(250, {2, 1, 0}, "Sender ok"));
@@ -136,9 +166,15 @@ void ServerPeer::run() {
         while (take(server_.next())) {
             if (after_event) after_event();
         }
-        if (server_.output().empty()) return;
-        run_.output += server_.output();
-        server_.sent(server_.output().size());
+        if (!server_.output().empty()) {
+            run_.output += server_.output();
+            server_.sent(server_.output().size());
+        } else if (server_.phase() == Server::Phase::securing && handshakes_) {
+            server_.secured();
+            note("secured");
+        } else {
+            return;
+        }
     }
 }
 
@@ -232,8 +268,10 @@ void shut_down_after_each_event(const ServerScenario& scenario) {
         peer.after_event = [&] {
             if (peer.events() != stop || std::exchange(done, true)) return;
             if (peer.server().finished()) return;
+            // In the middle of a handshake there is nobody to say it to.
+            const bool silent = peer.server().phase() == Server::Phase::securing;
             peer.server().shut_down(make_reply(421, {4, 3, 2}, "Bye"));
-            CHECK(peer.server().output().ends_with("421 4.3.2 Bye\r\n"));
+            CHECK(peer.server().output().ends_with("421 4.3.2 Bye\r\n") == !silent);
         };
         peer.run();
         for (const std::string& segment : scenario.segments) peer.send(segment);

@@ -20,13 +20,17 @@ namespace waxseal::testing {
 // What the other side (a session, an upstream) answers, in order; friendly when it runs out.
 struct Answers {
     std::deque<smtp::Reply> mail, rcpt, data, message;
+    std::deque<smtp::Reply> auth;  // of these a 334 is a challenge, not encoded
     smtp::Capabilities offer;
 };
 
 struct ServerScenario {
+    // After StartTls: `works` says secured() as soon as the 220 is out, `fails` never does.
+    enum class Tls { works, fails, implicit };
     std::vector<std::string> segments;
     Answers answers = {};
     smtp::ServerSettings settings = {"mx.test", smtp::LineEndings::repair, 100000, 3, 5};
+    Tls tls = Tls::works;
 };
 
 // What a run has left behind. Equal for every way of cutting the input.
@@ -57,8 +61,10 @@ class ServerPeer {
   private:
     void note(const std::string& line);
     [[nodiscard]] bool take(const smtp::ServerEvent& event);
+    void authenticate();
     void answer(std::deque<smtp::Reply>& answers, smtp::Reply friendly);
 
+    bool handshakes_;
     Answers answers_;
     smtp::Server server_;
     ServerRun run_;

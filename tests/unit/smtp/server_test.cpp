@@ -160,11 +160,19 @@ TEST_CASE("server: the rows say what the comments promise") {
         CHECK(static_cast<std::size_t>(row.verb) == i++);
         CHECK_FALSE(row.answer.empty());
         // Nothing is a command before the greeting, in a body, or after the end.
-        const auto never = Server::Phase::silent | Server::Phase::body | Server::Phase::finished;
+        const auto never = Server::Phase::silent | Server::Phase::body | Server::Phase::finished |
+                           Server::Phase::securing | Server::Phase::authenticating;
         CHECK((row.phases & never) == 0);
         CHECK(row.phases != 0);
-        // The one command whose followers could be either commands or content.
-        CHECK((row.batch == Batch::sync) == (row.verb == Verb::data));
+        // The commands whose followers could be something else than commands.
+        CHECK((row.batch == Batch::sync) == (row.verb == Verb::data || row.verb == Verb::starttls));
+        // RFC 3207 4, and what ends the session anyway.
+        const bool free = row.verb == Verb::noop || row.verb == Verb::ehlo ||
+                          row.verb == Verb::helo || row.verb == Verb::starttls ||
+                          row.verb == Verb::quit || row.verb == Verb::bdat ||
+                          row.verb == Verb::proxy || row.verb == Verb::http;
+        CHECK((row.needs == ServerTable::Needs::nothing) == free);
+        CHECK((row.needs == ServerTable::Needs::login) == (row.verb == Verb::mail));
     }
     CHECK(i == verb_count);
 }
