@@ -24,6 +24,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/verified.hpp"
@@ -37,9 +38,18 @@ enum class EndOfInput { none, clean, truncated, failed };
 // Where TLS stands on a channel.
 enum class TlsPhase { none, handshaking, established };
 
+// A certificate that the peer has shown and that was verified. The texts are escaped.
+struct PeerCertificate {
+    std::string subject;             // "CN=printer-7"
+    std::vector<std::string> names;  // subjectAltName: DNS names and IP addresses
+    std::string fingerprint;         // SHA-256, "AB:CD:…"
+};
+
 struct TlsDetails {
     std::string version;       // "TLSv1.3"
     std::string cipher_suite;  // "TLS_AES_256_GCM_SHA384"
+    // On an accepted channel: the client's, when it showed one.
+    std::optional<PeerCertificate> client_certificate{};
 };
 
 class Channel {

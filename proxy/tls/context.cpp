@@ -1,10 +1,15 @@
 // What we offer and accept: the one place where the TLS policy is written down.
 //
-// TLS 1.2 and 1.3 only (RFC 9325 3.1.1), ECDHE only, no renegotiation, no resumption, no early
-// data, no tickets from our servers; in the client role verification is required and there is no
-// way to turn it off.
+// TLS 1.2 and 1.3 only (RFC 9325 3.1.1), ECDHE only but for legacy_tls, no renegotiation, no
+// resumption, no early data, no tickets from our servers; in the client role verification is
+// required and there is no way to turn it off.
+#include <algorithm>
+#include <string>
+#include <utility>
+
 #include "tls/engine.hpp"
 #include "tls/mbedtls.hpp"
+#include "tls/sni.hpp"
 
 namespace waxseal::tls {
 
@@ -29,7 +34,7 @@ constexpr int client_suites[] = {MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
                                  MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384,
                                  0};
 
-// A downstream that cannot do AEAD in TLS 1.2 is none that we have heard of.
+// RFC 9325 4.2: ECDHE and AEAD.
 constexpr int server_suites[] = {MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
                                  MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
                                  MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
@@ -40,6 +45,38 @@ constexpr int server_suites[] = {MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
                                  MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
                                  MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
                                  0};
+
+// With legacy_tls also what a device of 2010 has, behind what is better: CBC with SHA-1 as MAC
+// (which nothing has been found against, unlike SHA-1 in a signature), and RSA key exchange, which
+// has no forward secrecy and has to hide its padding errors (mbedTLS does).
+constexpr int legacy_suites[] = {MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
+                                 MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
+                                 MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
+                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+                                 MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+                                 MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+                                 MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
+                                 MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,
+                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384,
+                                 MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384,
+                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
+                                 MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
+                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
+                                 MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
+                                 MBEDTLS_TLS_RSA_WITH_AES_128_GCM_SHA256,
+                                 MBEDTLS_TLS_RSA_WITH_AES_256_GCM_SHA384,
+                                 MBEDTLS_TLS_RSA_WITH_AES_128_CBC_SHA256,
+                                 MBEDTLS_TLS_RSA_WITH_AES_256_CBC_SHA256,
+                                 MBEDTLS_TLS_RSA_WITH_AES_128_CBC_SHA,
+                                 MBEDTLS_TLS_RSA_WITH_AES_256_CBC_SHA,
+                                 0};
+
+// The one protocol behind our listeners (RFC 7301; the name that nginx and Postfix use): a client
+// that offers others only was meant for another server (ALPACA). A client that offers none is fine.
+constexpr const char* alpn[] = {"smtp", nullptr};
 
 // PKCS#1 before PSS: a TLS 1.2 server that signs its key exchange in the client's order then takes
 // PKCS#1, which every mbedTLS verifies (PSS there: from 3.6.7). TLS 1.3 ignores the PKCS#1 entries
@@ -93,44 +130,107 @@ std::expected<void, Error> load_trust(const ClientOptions& options, mbedtls_x509
     return load_system_trust(trust);
 }
 
-// mbedTLS recognises PEM by the NUL that must be counted in its length.
-int parse_key(mbedtls_pk_context* key, const Secret& pem) {
-    std::string text(pem.reveal());
-    const int code = mbedtls_pk_parse_key(key, reinterpret_cast<const unsigned char*>(text.c_str()),
-                                          text.size() + 1, nullptr, 0, random_octets, nullptr);
-    wipe(text);
-    return code;
+// Which certificate is bad: by its name, else by its place among several.
+Error named(const CertifiedKey& source, std::size_t index, std::size_t count, const Error& error) {
+    if (!source.name.empty()) return {source.name + ": " + error.text};
+    if (count > 1) return {"certificate " + std::to_string(index + 1) + ": " + error.text};
+    return error;
 }
 
-std::expected<void, Error> load_identity(const ServerOptions& options, ServerContext& context) {
-    const std::string& pem = options.certificate_pem;
-    int code = mbedtls_x509_crt_parse(
-        context.chain.get(), reinterpret_cast<const unsigned char*>(pem.c_str()), pem.size() + 1);
-    // A positive number counts certificates that could not be read: our own chain must be whole.
-    if (code > 0) return std::unexpected(Error{"a certificate of the chain cannot be read"});
-    if (code < 0) return std::unexpected(Error{"certificate: " + error_text(code)});
-    code = parse_key(context.key.get(), options.key_pem);
-    if (code != 0) return std::unexpected(Error{"private key: " + error_text(code)});
-    code = mbedtls_pk_check_pair(&context.chain->pk, context.key.get(), random_octets, nullptr);
-    if (code != 0) return std::unexpected(Error{"the private key is not that of the certificate"});
+mbedtls_ssl_protocol_version number_of(ProtocolVersion version) {
+    return version == ProtocolVersion::tls12 ? MBEDTLS_SSL_VERSION_TLS1_2
+                                             : MBEDTLS_SSL_VERSION_TLS1_3;
+}
+
+std::expected<void, Error> set_pins(const ClientOptions& options, ClientContext& context) {
+    if (std::ranges::any_of(options.pins, [](const auto& pin) { return pin.size() != 32; }))
+        return std::unexpected(Error{"a pin is the SHA-256 of a public key, 32 octets"});
+    if (options.pins.empty() && options.pin_mode == PinMode::instead)
+        return std::unexpected(Error{"pins instead of a CA, but no pin"});
+    context.pins = {options.pins, options.pin_mode};
     return {};
+}
+
+std::expected<void, Error> set_identity(const ClientOptions& options, ClientContext& context) {
+    if (!options.identity) return {};
+    auto own = load_own(*options.identity);
+    if (!own) return std::unexpected(named(*options.identity, 0, 1, own.error()));
+    context.own = std::move(*own);
+    const int code = mbedtls_ssl_conf_own_cert(context.config.get(), context.own->chain.get(),
+                                               context.own->key.get());
+    if (code != 0) return std::unexpected(Error{"certificate: " + error_text(code)});
+    return {};
+}
+
+std::expected<void, Error> set_identities(const ServerOptions& options, ServerContext& context) {
+    const auto& sources = options.identities;
+    if (sources.empty()) return std::unexpected(Error{"a TLS listener needs a certificate"});
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+        auto own = load_own(sources[i]);
+        if (!own) return std::unexpected(named(sources[i], i, sources.size(), own.error()));
+        context.own.push_back(std::move(*own));
+    }
+    return serve_by_name(context);
+}
+
+std::expected<void, Error> set_client_certificates(const ServerOptions& options,
+                                                   ServerContext& context) {
+    context.client_certificates = options.client_certificates;
+    if (options.client_certificates == ClientCertificates::none) return {};
+    mbedtls_x509_crt& trust = *context.client_trust.get();
+    auto loaded = !options.client_ca_pem.empty()
+                      ? load_trust_pem(options.client_ca_pem, "client CA certificate", trust)
+                  : !options.client_ca_file.empty()
+                      ? load_trust_file(options.client_ca_file, trust)
+                      : std::unexpected(Error{"client certificates need a client_ca_file"});
+    if (!loaded) return loaded;
+    mbedtls_ssl_config* config = context.config.get();
+    mbedtls_ssl_conf_ca_chain(config, &trust, nullptr);
+    // OPTIONAL alone would let a bad certificate pass: verify.cpp does not.
+    mbedtls_ssl_conf_authmode(config, options.client_certificates == ClientCertificates::required
+                                          ? MBEDTLS_SSL_VERIFY_REQUIRED
+                                          : MBEDTLS_SSL_VERIFY_OPTIONAL);
+    return {};
+}
+
+bool contains(const int* suites, int suite) {
+    for (; *suites != 0; ++suites) {
+        if (*suites == suite) return true;
+    }
+    return false;
 }
 
 }  // namespace
 
+bool only_old_suites(const std::vector<int>& offered) {
+    const auto some_of = [&](const int* suites) {
+        return std::ranges::any_of(offered, [&](int suite) { return contains(suites, suite); });
+    };
+    return some_of(legacy_suites) && !some_of(server_suites);
+}
+
 std::expected<std::shared_ptr<const ClientContext>, Error> client_context(
     const ClientOptions& options) {
     if (auto started = start_crypto(); !started) return std::unexpected(started.error());
+    if (options.min_version > options.max_version)
+        return std::unexpected(Error{"the lowest TLS version is above the highest"});
     auto context = std::make_shared<ClientContext>();
-    if (auto loaded = load_trust(options, *context->trust.get()); !loaded) {
-        return std::unexpected(loaded.error());
+    if (auto set = set_pins(options, *context); !set) return std::unexpected(set.error());
+    // Without a CA the empty store stays: mbedTLS wants one, and the pins decide.
+    if (options.pin_mode != PinMode::instead) {
+        if (auto loaded = load_trust(options, *context->trust.get()); !loaded)
+            return std::unexpected(loaded.error());
     }
     mbedtls_ssl_config* config = context->config.get();
-    if (auto set = common_policy(config, MBEDTLS_SSL_IS_CLIENT, client_suites); !set) {
+    if (auto set = common_policy(config, MBEDTLS_SSL_IS_CLIENT, client_suites); !set)
         return std::unexpected(set.error());
-    }
+    mbedtls_ssl_conf_min_tls_version(config, number_of(options.min_version));
+    mbedtls_ssl_conf_max_tls_version(config, number_of(options.max_version));
+    context->min_version = options.min_version;
+    context->max_version = options.max_version;
     mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_REQUIRED);
     mbedtls_ssl_conf_ca_chain(config, context->trust.get(), nullptr);
+    if (auto set = set_identity(options, *context); !set) return std::unexpected(set.error());
     return context;
 }
 
@@ -138,16 +238,23 @@ std::expected<std::shared_ptr<const ServerContext>, Error> server_context(
     const ServerOptions& options) {
     if (auto started = start_crypto(); !started) return std::unexpected(started.error());
     auto context = std::make_shared<ServerContext>();
-    if (auto loaded = load_identity(options, *context); !loaded) {
-        return std::unexpected(loaded.error());
-    }
+    context->legacy = options.legacy_tls;
     mbedtls_ssl_config* config = context->config.get();
-    if (auto set = common_policy(config, MBEDTLS_SSL_IS_SERVER, server_suites); !set) {
+    const int* suites = options.legacy_tls ? legacy_suites : server_suites;
+    if (auto set = common_policy(config, MBEDTLS_SSL_IS_SERVER, suites); !set)
         return std::unexpected(set.error());
-    }
-    const int code = mbedtls_ssl_conf_own_cert(config, context->chain.get(), context->key.get());
-    if (code != 0) return std::unexpected(Error{"certificate: " + error_text(code)});
+    const int code = mbedtls_ssl_conf_alpn_protocols(config, const_cast<const char**>(alpn));
+    if (code != 0) return std::unexpected(Error{"TLS cannot start: " + error_text(code)});
+    if (auto set = set_identities(options, *context); !set) return std::unexpected(set.error());
+    if (auto set = set_client_certificates(options, *context); !set)
+        return std::unexpected(set.error());
     return context;
+}
+
+std::expected<std::shared_ptr<const ServerContext>, Error> server_context(CertifiedKey identity) {
+    ServerOptions options;
+    options.identities.push_back(std::move(identity));
+    return server_context(options);
 }
 
 }  // namespace waxseal::tls

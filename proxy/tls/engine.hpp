@@ -11,12 +11,14 @@
 //   is there from the
 //     start; after Broken an alert for the peer may be there, worth one attempt to send;
 //   close() - queues close_notify; the peer's half goes on until it closes too.
-// Contract: chain and name are always verified in the client role (RFC 9525: SAN only, never CN; IP
-// addresses against
-//   iPAddress SANs); there is no option to leave that out. Errors are events with a reason a person
-//   understands.
+// Contract: in the client role chain and name are always verified (RFC 9525: SAN only, never CN; IP
+//   addresses against iPAddress SANs), or, with PinMode::instead, the public key is the one that
+//   the administrator has named; there is no option to check nothing. In the server role a client
+//   certificate that does not verify ends the handshake, whether one was required or not. Errors
+//   are events with a reason a person understands.
 // Threads: a context may be shared by threads; an Engine belongs to one.
-// Sources: RFC 8446, RFC 5246, RFC 9325 (versions, suites), RFC 9525 (names).
+// Sources: RFC 8446, RFC 5246, RFC 9325 (versions, suites), RFC 9525 (names), RFC 6066 3 (SNI), RFC
+// 7301 (ALPN), RFC 7469 2.4 (pins).
 #pragma once
 
 #include <cstddef>
@@ -26,6 +28,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "base/channel.hpp"
 #include "base/error.hpp"
@@ -37,15 +40,46 @@ namespace waxseal::tls {
 class ClientContext;  // trust store and client policy; immutable
 class ServerContext;  // certificate, key and server policy; immutable
 
-struct ClientOptions {
-    std::string ca_file;  // PEM bundle; empty: the system's trust store
-    // PEM text used instead of a file when not empty: for the demo, which makes its CA in memory.
-    std::string ca_pem;
+// A certificate chain with the key of its leaf, for either role. The chain may be in any order.
+struct CertifiedKey {
+    std::string certificate_pem;
+    Secret key_pem;      // RSA or ECDSA, not encrypted
+    std::string name{};  // for errors: the file it comes from
 };
 
+enum class ProtocolVersion { tls12, tls13 };
+
+// beside: chain and name are verified, and some certificate of the verified chain, the trust anchor
+// included, must have a pinned key (as RFC 7469 2.6 has it, so that an authority can be pinned).
+// instead: the server's own key must be a pinned one, and nothing else is judged, neither chain nor
+// name nor dates, because that key is what the administrator has named (Postfix's "fingerprint"
+// level). A trust store is then not read.
+enum class PinMode { beside, instead };
+
+struct ClientOptions {
+    std::string ca_file{};  // PEM bundle; empty: the system's trust store
+    // PEM text used instead of a file when not empty: for the demo, which makes its CA in memory.
+    std::string ca_pem{};
+    std::optional<CertifiedKey> identity{};  // for a server that asks for one
+    ProtocolVersion min_version = ProtocolVersion::tls12;
+    ProtocolVersion max_version = ProtocolVersion::tls13;
+    std::vector<std::string> pins{};  // 32 octets each (certificate.hpp: parse_pin)
+    PinMode pin_mode = PinMode::beside;
+};
+
+// Whether a listener asks for a certificate. One that is shown must verify in either case.
+enum class ClientCertificates { none, optional, required };
+
 struct ServerOptions {
-    std::string certificate_pem;  // chain, leaf first
-    Secret key_pem;
+    // At least one. Chosen by SNI among the DNS names of the leaves, exact before wildcard; several
+    // for one name (RSA beside ECDSA) by what the client can. The first one (with those for the
+    // same names) is for clients that send no name, or one that nobody has.
+    std::vector<CertifiedKey> identities{};
+    // Old devices: RSA key exchange and CBC suites in TLS 1.2. Never 3DES, RC4, SHA-1 signatures.
+    bool legacy_tls = false;
+    ClientCertificates client_certificates = ClientCertificates::none;
+    std::string client_ca_file{};  // not for none: PEM bundle
+    std::string client_ca_pem{};   // used instead of a file when not empty
 };
 
 // Errors name the file and what is wrong with it. Thread-safe.
@@ -53,6 +87,9 @@ struct ServerOptions {
     const ClientOptions& options);
 [[nodiscard]] std::expected<std::shared_ptr<const ServerContext>, Error> server_context(
     const ServerOptions& options);
+// With one identity and the usual policy.
+[[nodiscard]] std::expected<std::shared_ptr<const ServerContext>, Error> server_context(
+    CertifiedKey identity);
 
 struct NeedInput {};
 struct Established {};  // once; details() and verified_peer() from now on
@@ -92,6 +129,8 @@ class Engine {
     // Ciphertext received and not yet decrypted, plus plaintext decrypted and not yet handed out.
     [[nodiscard]] std::size_t buffered() const noexcept;
 
+    // Empty before Established; in the server role with the client's certificate, when it showed
+    // one (which then was verified).
     [[nodiscard]] TlsDetails details() const;
     [[nodiscard]] std::optional<VerifiedPeer> verified_peer() const;
 

@@ -3,7 +3,7 @@
 //
 // Nothing outside of proxy/tls/*.cpp includes this file, so an mbedTLS header is seen nowhere else
 // (scripts/layers). Fields that mbedTLS calls private are named through MBEDTLS_PRIVATE, in
-// engine.cpp only, each with its reason.
+// failing.cpp only, with the reason.
 #pragma once
 
 #include <mbedtls/pk.h>
@@ -11,10 +11,14 @@
 #include <mbedtls/x509_crt.h>
 
 #include <expected>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.hpp"
+#include "tls/engine.hpp"
+#include "tls/names.hpp"
 
 namespace waxseal::tls {
 
@@ -41,20 +45,41 @@ using Key = Owned<mbedtls_pk_context, mbedtls_pk_init, mbedtls_pk_free>;
 using Config = Owned<mbedtls_ssl_config, mbedtls_ssl_config_init, mbedtls_ssl_config_free>;
 using Ssl = Owned<mbedtls_ssl_context, mbedtls_ssl_init, mbedtls_ssl_free>;
 
+struct Pins {
+    std::vector<std::string> hashes;  // none: no pins
+    PinMode mode = PinMode::beside;
+};
+
+// A certificate of our own with its key, in the order to be sent.
+struct OwnCertificate {
+    Certificates chain;
+    Key key;
+    Presented names;
+};
+
 // Read-only once made, so engines of several threads share one; members die in reverse order, so
 // the configuration before the certificates it points to.
 class ClientContext {
   public:
     Certificates trust;
+    std::unique_ptr<OwnCertificate> own;  // null: none
+    Pins pins;
+    ProtocolVersion min_version = ProtocolVersion::tls12;
+    ProtocolVersion max_version = ProtocolVersion::tls13;
     Config config;
 };
 
 class ServerContext {
   public:
-    Certificates chain;
-    Key key;
+    std::vector<std::unique_ptr<OwnCertificate>> own;  // at least one; the first is the default
+    Certificates client_trust;
+    ClientCertificates client_certificates = ClientCertificates::none;
+    bool legacy = false;
     Config config;
 };
+
+// None of these is in the usual policy of our servers, and some are in that of legacy_tls.
+[[nodiscard]] bool only_old_suites(const std::vector<int>& offered);
 
 // psa_crypto_init, once a process; every factory of this layer calls it first. Call it (through
 // one of them) before threads start and after any fork.
@@ -64,6 +89,11 @@ int random_octets(void* unused, unsigned char* out, std::size_t size) noexcept;
 
 // mbedTLS's text for an error code, with the code.
 [[nodiscard]] std::string error_text(int code);
+
+// identity.cpp. Errors are predicates to the name of the source.
+[[nodiscard]] std::expected<void, Error> load_chain(std::string_view pem, mbedtls_x509_crt& chain);
+[[nodiscard]] std::expected<std::unique_ptr<OwnCertificate>, Error> load_own(
+    const CertifiedKey& source);
 
 // The trust anchors into `trust`: trust.cpp.
 [[nodiscard]] std::expected<void, Error> load_trust_pem(std::string_view pem, std::string_view what,

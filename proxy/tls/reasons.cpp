@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <utility>
 
 #include "base/text.hpp"
@@ -17,31 +16,6 @@ namespace {
 
 constexpr std::size_t names_shown = 3;
 constexpr std::size_t name_limit = 128;  // octets of a text that the peer chose
-
-std::string date(Time time) {
-    const auto day = std::chrono::floor<std::chrono::days>(time);
-    const std::chrono::year_month_day ymd(day);
-    const std::chrono::hh_mm_ss clock(time - day);
-    std::array<char, 40> text{};
-    std::snprintf(text.data(), text.size(), "%04d-%02u-%02u %02d:%02d UTC",
-                  static_cast<int>(ymd.year()), static_cast<unsigned>(ymd.month()),
-                  static_cast<unsigned>(ymd.day()), static_cast<int>(clock.hours().count()),
-                  static_cast<int>(clock.minutes().count()));
-    return text.data();
-}
-
-std::string count_of(long long n, std::string_view unit) {
-    return std::to_string(n) + " " + std::string(unit) + (n == 1 ? "" : "s");
-}
-
-std::string ago(std::chrono::seconds span) {
-    const long long minutes = span.count() / 60;
-    if (minutes < 60) return count_of(std::max(1LL, minutes), "minute") + " ago";
-    if (minutes < 48LL * 60) return count_of(minutes / 60, "hour") + " ago";
-    const long long days = minutes / (24 * 60);
-    if (days < 730) return count_of(days, "day") + " ago";
-    return count_of(days / 365, "year") + " ago";
-}
 
 std::string quoted(std::string_view text) { return text::escape(text, name_limit); }
 
@@ -68,9 +42,10 @@ std::string name_problem(const Reference& wanted, const Presented& presented) {
     return "is for " + names + ", not " + wanted.text;
 }
 
-std::string trust_problem(const CertificateProblem& problem) {
+std::string trust_problem(const CertificateProblem& problem, Verdict::Of of) {
     if (problem.depth == 0 && problem.self_issued) {
-        return "is self-signed; set ca_file to trust it";
+        return of == Verdict::Of::server ? "is self-signed; set ca_file to trust it"
+                                         : "is self-signed and not in client_ca_file";
     }
     return "was issued by an authority that is not trusted (issuer: " + quoted(problem.issuer) +
            ")";
@@ -78,14 +53,16 @@ std::string trust_problem(const CertificateProblem& problem) {
 
 // Each a predicate to "certificate …".
 std::vector<std::string> predicates(const CertificateProblem& problem, const Reference& wanted,
-                                    const Presented& presented, Time now) {
+                                    const Verdict& verdict, Time now) {
     std::vector<std::string> list;
     const auto has = [&](std::uint32_t flag) { return (problem.flags & flag) != 0; };
-    if (has(MBEDTLS_X509_BADCERT_EXPIRED)) list.push_back("expired " + ago(now - problem.valid_to));
+    if (has(MBEDTLS_X509_BADCERT_EXPIRED))
+        list.push_back("expired " + ago_text(now - problem.valid_to));
     if (has(MBEDTLS_X509_BADCERT_FUTURE)) {
-        list.push_back("is not valid before " + date(problem.valid_from));
+        list.push_back("is not valid before " + date_text(problem.valid_from));
     }
-    if (has(MBEDTLS_X509_BADCERT_CN_MISMATCH)) list.push_back(name_problem(wanted, presented));
+    if (has(MBEDTLS_X509_BADCERT_CN_MISMATCH))
+        list.push_back(name_problem(wanted, verdict.presented));
     if (has(MBEDTLS_X509_BADCERT_BAD_MD))
         list.emplace_back("is signed with a weak hash (SHA-1 or MD5)");
     if (has(MBEDTLS_X509_BADCERT_BAD_KEY)) {
@@ -95,16 +72,21 @@ std::vector<std::string> predicates(const CertificateProblem& problem, const Ref
     if (has(MBEDTLS_X509_BADCERT_BAD_PK)) list.emplace_back("has a key of an unknown kind");
     if (has(MBEDTLS_X509_BADCERT_KEY_USAGE)) list.emplace_back("may not sign (key usage)");
     if (has(MBEDTLS_X509_BADCERT_EXT_KEY_USAGE)) {
-        list.emplace_back("is not for servers (extended key usage)");
+        list.emplace_back(verdict.of == Verdict::Of::server
+                              ? "is not for servers (extended key usage)"
+                              : "is not for clients (extended key usage)");
     }
-    if (has(MBEDTLS_X509_BADCERT_NOT_TRUSTED)) list.push_back(trust_problem(problem));
+    if (has(MBEDTLS_X509_BADCERT_NOT_TRUSTED)) list.push_back(trust_problem(problem, verdict.of));
     return list;
 }
 
-std::string describe(const CertificateProblem& problem, const std::vector<std::string>& list) {
-    std::string text = problem.depth == 0
-                           ? "certificate "
-                           : "certificate of the issuer (" + quoted(problem.subject) + ") ";
+std::string describe(const CertificateProblem& problem, Verdict::Of of,
+                     const std::vector<std::string>& list) {
+    std::string text = of == Verdict::Of::server ? "certificate " : "client certificate ";
+    if (problem.depth > 0)
+        text = "certificate of the issuer (" + quoted(problem.subject) + ") ";
+    else if (of == Verdict::Of::client && !problem.subject.empty())
+        text += "(" + quoted(problem.subject) + ") ";
     for (std::size_t i = 0; i < list.size(); ++i) text += (i == 0 ? "" : " and ") + list[i];
     return text;
 }
@@ -158,8 +140,32 @@ std::string_view peer_of(bool client) { return client ? "server" : "client"; }
 bool wants_client_certificate(const Failing& failing) {
     if (!failing.client) return false;
     if (failing.alert == 116 || failing.alert == 41) return true;
-    return failing.stage == Failing::Stage::finishing &&
+    return !failing.own_certificate && failing.stage == Failing::Stage::finishing &&
            (failing.alert == 40 || failing.alert == 42);
+}
+
+// As above, when we have shown one. In TLS 1.3 the refusal comes once we are established.
+bool refuses_client_certificate(const Failing& failing) {
+    if (!failing.own_certificate || failing.stage < Failing::Stage::finishing) return false;
+    return failing.alert == 40 || (failing.alert >= 42 && failing.alert <= 49);
+}
+
+// "server offers only TLS 1.0/1.1", or whatever else our own limits leave.
+std::string version_reason(const Failing& failing) {
+    if (failing.only_version.empty()) return "server offers only TLS 1.0/1.1";
+    return "server does not offer " + std::string(failing.only_version) +
+           ", the only version that is allowed for it";
+}
+
+std::string hello_version_reason(int version) {
+    const std::string_view name = version == 0x0300   ? "SSL 3.0"
+                                  : version == 0x0301 ? "TLS 1.0"
+                                  : version == 0x0302 ? "TLS 1.1"
+                                                      : "";
+    if (name.empty()) return "client offers neither TLS 1.2 nor TLS 1.3";
+    return "this device speaks " + std::string(name) +
+           " only, and TLS 1.2 is the oldest that is spoken here; update it, or let it use a "
+           "listener with tls = \"none\"";
 }
 
 std::string alert_reason(const Failing& failing) {
@@ -167,9 +173,11 @@ std::string alert_reason(const Failing& failing) {
     const std::string_view name = alert_name(failing.alert);
     const std::string alert =
         name.empty() ? "alert " + std::to_string(failing.alert) : std::string(name);
+    if (refuses_client_certificate(failing))
+        return "the server refuses our client certificate (alert: " + alert + ")";
     const std::string peer(peer_of(failing.client));
     if (failing.client && failing.stage == Failing::Stage::before_reply) {
-        if (failing.alert == 70) return "server offers only TLS 1.0/1.1 (alert: protocol_version)";
+        if (failing.alert == 70) return version_reason(failing) + " (alert: protocol_version)";
         if (failing.alert == 40 || failing.alert == 71) {
             return "server has no cipher, group or kind of certificate in common with us (alert: " +
                    alert + ")";
@@ -194,9 +202,15 @@ std::string handshake_code_reason(int code, const Failing& failing) {
         case MBEDTLS_ERR_SSL_CONN_EOF:
             return peer + " closed the connection during the TLS handshake";
         case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
-            return failing.client ? "server offers only TLS 1.0/1.1"
-                                  : "client offers neither TLS 1.2 nor TLS 1.3";
+            return failing.client ? version_reason(failing)
+                                  : hello_version_reason(failing.hello_version);
+        case MBEDTLS_ERR_SSL_NO_APPLICATION_PROTOCOL:
+            return "client wants another protocol than smtp (ALPN)";
         case MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE:
+            if (failing.hello_suites == Failing::Suites::old) {
+                return "this device offers only old cipher suites (no ECDHE with AEAD); "
+                       "legacy_tls = true lets it in";
+            }
             return "TLS handshake failed: nothing in common with the " + peer + ": " +
                    error_text(code);
         case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
@@ -229,8 +243,13 @@ std::string certificate_reason(const Reference& wanted, const Verdict& verdict, 
     }
     std::string text;
     for (const CertificateProblem& problem : problems) {
-        const auto list = predicates(problem, wanted, verdict.presented, now);
-        if (!list.empty()) text += (text.empty() ? "" : "; ") + describe(problem, list);
+        const auto list = predicates(problem, wanted, verdict, now);
+        if (!list.empty()) text += (text.empty() ? "" : "; ") + describe(problem, verdict.of, list);
+    }
+    // Nobody but verify.cpp sets this flag.
+    if ((flags & MBEDTLS_X509_BADCERT_OTHER) != 0) {
+        text += (text.empty() ? "" : "; ") +
+                ("the server's public key is not the pinned one: it is " + verdict.key);
     }
     return text.empty() ? "certificate is not acceptable" : text;
 }

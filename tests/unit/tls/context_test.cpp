@@ -24,10 +24,7 @@ std::string client_error(const std::string& ca_file) {
 }
 
 std::string server_error(const std::string& certificate, std::string_view key) {
-    ServerOptions options;
-    options.certificate_pem = certificate;
-    options.key_pem = Secret(key);
-    const auto context = server_context(options);
+    const auto context = server_context(CertifiedKey{certificate, Secret(key)});
     return context ? "" : context.error().text;
 }
 

@@ -76,10 +76,7 @@ inline std::shared_ptr<const ClientContext> trusting(const std::string& pem) {
 
 inline std::shared_ptr<const ServerContext> serving(const std::string& certificate,
                                                     std::string_view key) {
-    ServerOptions options;
-    options.certificate_pem = certificate;
-    options.key_pem = Secret(key);
-    auto context = server_context(options);
+    auto context = server_context(CertifiedKey{certificate, Secret(key)});
     REQUIRE_MESSAGE(context.has_value(), (context ? std::string() : context.error().text));
     return *context;
 }

@@ -1,5 +1,5 @@
-// A server on bare mbedTLS that does what our own never does: speaks only TLS 1.2, wants client
-// certificates, and puts any octets into a record of any type once the handshake is over.
+// A peer on bare mbedTLS that does what our own never does: puts any octets into a record of any
+// type once the handshake is over. As a server for our client, and as a client for our server.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -36,24 +36,21 @@ inline std::shared_ptr<const ServerContext> serving_only(Version version,
     return context;
 }
 
-class RawServer {
+class RawPeer {
   public:
-    explicit RawServer(std::shared_ptr<const ServerContext> context)
-        : context_(std::move(context)) {
-        REQUIRE(mbedtls_ssl_setup(ssl_.get(), context_->config.get()) == 0);
-        mbedtls_ssl_set_bio(ssl_.get(), this, on_send, on_receive, nullptr);
-    }
+    RawPeer(const RawPeer&) = delete;
+    RawPeer& operator=(const RawPeer&) = delete;
 
-    // Runs the handshake with `client` to its end on both sides.
-    void shake_hands(Engine& client, Told& told) {
+    // Runs the handshake with `engine` to its end on both sides.
+    void shake_hands(Engine& engine, Told& told) {
         for (int i = 0; i < 50; ++i) {
-            in_ += take_output(client);
+            in_ += take_output(engine);
             const int code = established_ ? 0 : mbedtls_ssl_handshake(ssl_.get());
             REQUIRE((code == 0 || code == MBEDTLS_ERR_SSL_WANT_READ));
             established_ = code == 0;
-            client.receive(take());
-            drain(client, told);
-            if (established_ && told.established == 1 && client.output().empty()) return;
+            engine.receive(take());
+            drain(engine, told);
+            if (established_ && told.established == 1 && engine.output().empty()) return;
         }
         FAIL("no handshake");
     }
@@ -75,7 +72,7 @@ class RawServer {
 
     // What it has sent and nobody has taken.
     std::string take() { return std::exchange(out_, {}); }
-    // What the client's octets decrypt to; an error code in `code`.
+    // What the engine's octets decrypt to; an error code in `code`.
     std::string read(std::string_view octets, int& code) {
         in_ += octets;
         std::string data;
@@ -93,24 +90,65 @@ class RawServer {
     }
     [[nodiscard]] mbedtls_ssl_context* ssl() { return ssl_.get(); }
 
+  protected:
+    RawPeer(std::shared_ptr<const void> context, const mbedtls_ssl_config* config)
+        : context_(std::move(context)) {
+        REQUIRE(mbedtls_ssl_setup(ssl_.get(), config) == 0);
+        mbedtls_ssl_set_bio(ssl_.get(), this, on_send, on_receive, nullptr);
+    }
+    ~RawPeer() = default;
+
   private:
     static int on_send(void* self, const unsigned char* octets, std::size_t size) {
-        static_cast<RawServer*>(self)->out_.append(reinterpret_cast<const char*>(octets), size);
+        static_cast<RawPeer*>(self)->out_.append(reinterpret_cast<const char*>(octets), size);
         return static_cast<int>(size);
     }
     static int on_receive(void* self, unsigned char* octets, std::size_t size) {
-        std::string& in = static_cast<RawServer*>(self)->in_;
+        std::string& in = static_cast<RawPeer*>(self)->in_;
         if (in.empty()) return MBEDTLS_ERR_SSL_WANT_READ;
         const std::size_t n = in.copy(reinterpret_cast<char*>(octets), size);
         in.erase(0, n);
         return static_cast<int>(n);
     }
 
-    std::shared_ptr<const ServerContext> context_;
+    std::shared_ptr<const void> context_;
     Ssl ssl_;
     std::string in_;
     std::string out_;
     bool established_ = false;
 };
+
+class RawServer : public RawPeer {
+  public:
+    explicit RawServer(const std::shared_ptr<const ServerContext>& context)
+        : RawPeer(context, context->config.get()) {}
+};
+
+class RawClient : public RawPeer {
+  public:
+    explicit RawClient(const std::shared_ptr<const ClientContext>& context)
+        : RawPeer(context, context->config.get()) {
+        REQUIRE(mbedtls_ssl_set_hostname(ssl(), "mail.example.org") == 0);
+    }
+};
+
+inline std::string handshake_message(int type, std::string_view body) {
+    std::string message(1, static_cast<char>(type));
+    message += static_cast<char>(body.size() >> 16U);
+    message += static_cast<char>(body.size() >> 8U);
+    message += static_cast<char>(body.size());
+    return message + std::string(body);
+}
+
+// A context that offers one version only.
+inline std::shared_ptr<const ClientContext> trusting_only(Version version, const std::string& pem) {
+    ClientOptions options;
+    options.ca_pem = pem;
+    options.min_version = options.max_version =
+        version == Version::tls12 ? ProtocolVersion::tls12 : ProtocolVersion::tls13;
+    auto context = client_context(options);
+    REQUIRE(context.has_value());
+    return *context;
+}
 
 }  // namespace waxseal::tls::test

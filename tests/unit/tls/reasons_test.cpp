@@ -139,3 +139,24 @@ TEST_CASE("error codes by where they happen") {
     CHECK(alert_name(116) == "certificate_required");
     CHECK(alert_name(255).empty());
 }
+
+TEST_CASE("our own limits and our own certificate change the reason") {
+    Failing client;
+    client.stage = Failing::Stage::before_reply;
+    client.only_version = "TLS 1.3";
+    client.alert = 70;
+    CHECK(failure_reason(MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE, client) ==
+          "server does not offer TLS 1.3, the only version that is allowed for it (alert: "
+          "protocol_version)");
+    client.own_certificate = true;
+    client.stage = Failing::Stage::established;
+    client.alert = 48;
+    CHECK(failure_reason(MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE, client) ==
+          "the server refuses our client certificate (alert: unknown_ca)");
+    client.alert = 116;
+    CHECK(failure_reason(MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE, client) ==
+          "the server wants a client certificate");
+    client.alert = 80;
+    CHECK(failure_reason(MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE, client) ==
+          "server ended the connection with a TLS alert: internal_error");
+}

@@ -42,14 +42,6 @@ struct Joined {
     Told told;
 };
 
-std::string handshake_message(int type, std::string_view body) {
-    std::string message(1, static_cast<char>(type));
-    message += static_cast<char>(body.size() >> 16U);
-    message += static_cast<char>(body.size() >> 8U);
-    message += static_cast<char>(body.size());
-    return message + std::string(body);
-}
-
 // Lifetime, age, nonce, ticket, no extensions (RFC 8446 4.6.1).
 const std::string ticket =
     handshake_message(4, std::string("\0\0\x1C\x20\0\0\0\1\1\0\0\4abcd\0\0", 18));
@@ -238,21 +230,6 @@ TEST_CASE("a flood within the handshake is bounded") {
         CHECK(told.broken == "server sends many TLS records without content");
         CHECK(told.ends() == 1);
     }
-}
-
-TEST_CASE("a client that speaks only TLS 1.0 is told so") {
-    // version 3.1, random, no session, TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, no compression, no
-    // extensions
-    const std::string hello = handshake_message(
-        1, "\x03\x01" + std::string(32, 'r') + std::string("\0\0\2\xC0\x13\1\0", 7));
-    auto server = Engine::server(usual().server);
-    REQUIRE(server.has_value());
-    Told told;
-    (*server)->receive(std::string("\x16\x03\x01\0", 4) + static_cast<char>(hello.size()) + hello);
-    drain(**server, told);
-    CHECK(told.broken == "client offers neither TLS 1.2 nor TLS 1.3");
-    // Fatal protocol_version.
-    CHECK((*server)->output().ends_with("\2\x46"));
 }
 
 TEST_CASE("session tickets are passed over") {

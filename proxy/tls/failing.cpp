@@ -1,0 +1,58 @@
+// What mbedTLS stopped at. It has no call that tells which alert or message that was; both are
+// still in its input buffer, so fields that it calls private are read here, and only here.
+#include <algorithm>
+
+#include "tls/engine_state.hpp"
+#include "tls/hello.hpp"
+
+namespace waxseal::tls {
+
+Failing Engine::State::failing(int code) const {
+    Failing failing;
+    failing.client = is_client();
+    failing.stage = stage();
+    if (is_client()) {
+        failing.own_certificate = client->own != nullptr;
+        if (client->min_version == client->max_version)
+            failing.only_version =
+                client->min_version == ProtocolVersion::tls12 ? "TLS 1.2" : "TLS 1.3";
+    }
+    look_at_message(code, failing);
+    return failing;
+}
+
+Failing::Stage Engine::State::stage() const {
+    const mbedtls_ssl_context& context = *ssl.get();
+    const int step = context.MBEDTLS_PRIVATE(state);
+    if (phase == Phase::established) return Failing::Stage::established;
+    if (step <= MBEDTLS_SSL_SERVER_HELLO) return Failing::Stage::before_reply;
+    if (step == MBEDTLS_SSL_NEW_SESSION_TICKET || step == MBEDTLS_SSL_SERVER_CHANGE_CIPHER_SPEC ||
+        (step == MBEDTLS_SSL_SERVER_FINISHED && is_client() &&
+         mbedtls_ssl_get_version_number(&context) == MBEDTLS_SSL_VERSION_TLS1_2))
+        return Failing::Stage::finishing;
+    return Failing::Stage::handshake;
+}
+
+void Engine::State::look_at_message(int code, Failing& failing) const {
+    const mbedtls_ssl_context& context = *ssl.get();
+    const unsigned char* message = context.MBEDTLS_PRIVATE(in_msg);
+    if (message == nullptr) return;
+    if (code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) failing.alert = message[1];
+    if (context.MBEDTLS_PRIVATE(in_msgtype) != MBEDTLS_SSL_MSG_HANDSHAKE) return;
+    if (code == MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE) failing.handshake = message[0];
+    if (!is_client() && failing.stage == Failing::Stage::before_reply) {
+        const std::size_t size =
+            std::max(context.MBEDTLS_PRIVATE(in_msglen), context.MBEDTLS_PRIVATE(in_hslen));
+        look_at_hello({reinterpret_cast<const char*>(message), size}, failing);
+    }
+}
+
+void Engine::State::look_at_hello(std::string_view message, Failing& failing) const {
+    const auto hello = read_hello(message);
+    if (!hello) return;
+    failing.hello_version = hello->version;
+    if (!server->legacy && only_old_suites(hello->suites))
+        failing.hello_suites = Failing::Suites::old;
+}
+
+}  // namespace waxseal::tls

@@ -1,0 +1,19 @@
+// Private to proxy/tls: what a ClientHello offers, for the reason why it was refused. Pure.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace waxseal::tls {
+
+struct Hello {
+    int version = 0;  // as in TLS 1.2 and before: 0x0301 is TLS 1.0
+    std::vector<int> suites;
+};
+
+// `message` begins with the header of the handshake message (RFC 5246 7.4.1.2); it may end anywhere
+// behind the suites. Nothing when it is no ClientHello or ends before.
+[[nodiscard]] std::optional<Hello> read_hello(std::string_view message);
+
+}  // namespace waxseal::tls
