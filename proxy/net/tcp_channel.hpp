@@ -57,7 +57,7 @@ class TcpChannel final : public Channel, private StreamEvents {
     [[nodiscard]] Failure failure() const override;
     std::size_t write(std::string_view bytes) override;
     [[nodiscard]] bool flushed() const noexcept override;
-    void start_tls() override;
+    void start_tls(Unread unread = Unread::is_violation) override;
     [[nodiscard]] TlsPhase tls() const noexcept override;
     [[nodiscard]] TlsDetails tls_details() const override;
     [[nodiscard]] std::optional<VerifiedPeer> verified_peer() const override;
@@ -90,6 +90,7 @@ class TcpChannel final : public Channel, private StreamEvents {
     void settle_lost_write();
 
     [[nodiscard]] bool make_engine();
+    void refuse_tls();
     void handshake();
     std::string_view decrypt();
     void starve();
