@@ -33,7 +33,7 @@ std::expected<void, Error> Service::start(std::shared_ptr<const Snapshot> snapsh
     for (std::size_t i = 0; i < listening_.size(); ++i) {
         log::info(
             "listening",
-            {{"address", listening_[i].listener->address().text()},
+            {{"address", listening_[i].listener->text()},
              {"upstream", snapshot_->listeners[i].settings.session->providers.front()->name}});
     }
     return {};
@@ -52,8 +52,8 @@ void Service::run() {
     pthread_sigmask(SIG_BLOCK, &ending, nullptr);
 }
 
-std::vector<net::Address> Service::addresses() const {
-    std::vector<net::Address> addresses;
+std::vector<net::SocketAddress> Service::addresses() const {
+    std::vector<net::SocketAddress> addresses;
     for (const Listening& listening : listening_)
         addresses.push_back(listening.listener->address());
     return addresses;
@@ -67,8 +67,8 @@ std::expected<Service::Listening, Error> Service::open(const Snapshot::Listener&
             Error{"cannot listen on " + config::to_string(wanted.address) + ": not an IP address"});
     auto listener = net::Listener::open(
         loop_, {.address = *address},
-        [this, settings](std::unique_ptr<net::TcpChannel> channel, const net::Address& peer) {
-            proxy_.accept(std::move(channel), peer.ip, *settings);
+        [this, settings](std::unique_ptr<net::TcpChannel> channel, const net::SocketAddress& peer) {
+            proxy_.accept(std::move(channel), peer.ip(), *settings);
         });
     if (!listener) return std::unexpected(listener.error());
     return Listening{wanted.address, *std::move(listener), std::move(settings)};

@@ -40,7 +40,7 @@ class Service {
     // Returns when the drain is complete or was cut short.
     void run();
     // The addresses really bound, in the order of the configuration.
-    [[nodiscard]] std::vector<net::Address> addresses() const;
+    [[nodiscard]] std::vector<net::SocketAddress> addresses() const;
 
   private:
     struct Listening {

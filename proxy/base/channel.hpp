@@ -45,6 +45,12 @@ struct PeerCertificate {
     std::string fingerprint;         // SHA-256, "AB:CD:…"
 };
 
+// What start_tls() makes of input that has arrived and was not consumed.
+enum class Unread {
+    is_violation,  // RFC 3207 4.2: what came in clear must never be taken for something said in TLS
+    is_handshake   // it is the peer's handshake, looked at and left: a port that speaks both
+};
+
 struct TlsDetails {
     std::string version;       // "TLSv1.3"
     std::string cipher_suite;  // "TLS_AES_256_GCM_SHA384"
@@ -77,9 +83,9 @@ class Channel {
     [[nodiscard]] virtual bool flushed() const noexcept = 0;
 
     // Begins the handshake in the role and with the settings the channel was made with. Input that
-    // has arrived and was not consumed is a protocol violation (RFC 3207 4.2): the channel then
-    // fails with FailureKind::tls.
-    virtual void start_tls() = 0;
+    // has arrived and was not consumed is part of it, or makes the channel fail with
+    // FailureKind::tls; in neither case will readable() show it again.
+    virtual void start_tls(Unread unread = Unread::is_violation) = 0;
     [[nodiscard]] virtual TlsPhase tls() const noexcept = 0;
     [[nodiscard]] virtual TlsDetails tls_details() const = 0;
     // The right to send credentials: has a value when TLS is established and the peer was verified.

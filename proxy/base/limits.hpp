@@ -42,6 +42,11 @@ inline constexpr std::size_t tls_handshake_records = 256;
 // Records in a row without content (alerts, tickets, empty ones) after the handshake.
 inline constexpr std::size_t tls_quiet_records = 64;
 
+// PROXY protocol: version 1 says 107 with its CRLF; version 2 could say 64 KiB, of which HAProxy
+// sends at most a certificate.
+inline constexpr std::size_t proxy_line = 107;
+inline constexpr std::size_t proxy_header = 4096;
+
 // SASL rounds with one upstream before we give up on it.
 inline constexpr std::size_t sasl_rounds = 8;
 // PBKDF2 iterations that a SCRAM server may ask for. RFC 7677 4 has servers ask for 4096 at least;

@@ -121,7 +121,7 @@ std::expected<std::unique_ptr<Mailbox>, Error> Mailbox::open(
     std::unique_ptr<Mailbox> mailbox(new Mailbox(loop, std::move(tls), std::move(on_message)));
     auto listener = net::Listener::open(
         loop, {.address = *net::Address::parse("127.0.0.1", 0)},
-        [box = mailbox.get()](std::unique_ptr<net::TcpChannel> channel, const net::Address&) {
+        [box = mailbox.get()](std::unique_ptr<net::TcpChannel> channel, const net::SocketAddress&) {
             box->accept(std::move(channel));
         });
     if (!listener) return std::unexpected(listener.error());
@@ -135,6 +135,6 @@ void Mailbox::accept(std::unique_ptr<net::TcpChannel> channel) {
     connections_.emplace(key, std::move(connection));
 }
 
-std::uint16_t Mailbox::port() const noexcept { return listener_->address().port; }
+std::uint16_t Mailbox::port() const noexcept { return listener_->address().tcp().port; }
 
 }  // namespace waxseal::demo

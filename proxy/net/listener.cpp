@@ -1,7 +1,6 @@
 // Listening and accepting over a poll handle of libuv.
 #include "net/listener.hpp"
 
-#include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "net/listen_socket.hpp"
 
 namespace waxseal::net {
 
@@ -28,72 +28,18 @@ bool exhausted(int error) {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-int enable(int socket, int level, int option, int value) {
-    return setsockopt(socket, level, option, &value, sizeof value) == 0 ? 0 : errno;
-}
-
-int prepare(int socket, const ListenOptions& options) {
-    int error = enable(socket, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (error == 0 && options.reuse_port) error = enable(socket, SOL_SOCKET, SO_REUSEPORT, 1);
-    if (error == 0 && !options.address.ipv4()) {
-        error = enable(socket, IPPROTO_IPV6, IPV6_V6ONLY, options.v6_only ? 1 : 0);
-    }
-    if (error != 0) return error;
-    sockaddr_storage address;
-    const socklen_t length = options.address.to(address);
-    if (bind(socket, reinterpret_cast<const sockaddr*>(&address), length) != 0) return errno;
-    return listen(socket, options.backlog) == 0 ? 0 : errno;
-}
-
-// The socket, or a negative errno.
-int open_socket(const ListenOptions& options) {
-    const int family = options.address.ipv4() ? AF_INET : AF_INET6;
-    const int socket = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (socket < 0) return -errno;
-    if (const int error = prepare(socket, options); error != 0) {
-        ::close(socket);
-        return -error;
-    }
-    return socket;
-}
-
-Address local_address(int socket) {
-    sockaddr_storage storage{};
-    socklen_t length = sizeof storage;
-    getsockname(socket, reinterpret_cast<sockaddr*>(&storage), &length);
-    return Address::from(reinterpret_cast<const sockaddr*>(&storage)).value_or(Address{});
-}
-
-std::string hint(const Address& address, int error) {
-    switch (error) {
-        case EACCES:
-        case EPERM:
-            if (address.port >= 1024) return "";
-            return "; ports below 1024 need root or the capability CAP_NET_BIND_SERVICE";
-        case EADDRINUSE:
-            return "; another program, or another waxseal, listens there";
-        case EADDRNOTAVAIL:
-            return "; no interface of this machine has this address";
-        case EAFNOSUPPORT:
-            return address.ipv4() ? "" : "; this machine has no IPv6";
-        default:
-            return "";
-    }
-}
-
 }  // namespace
 
 class Listener::Acceptor final : public HandleOwner {
   public:
-    Acceptor(Loop& loop, int socket, OnAccept on_accept)
+    Acceptor(Loop& loop, ListenSocket socket, OnAccept on_accept)
         : loop_(loop),
-          socket_(socket),
-          address_(local_address(socket)),
+          socket_(std::move(socket)),
           on_accept_(std::move(on_accept)),
           retry_(loop.alarm([this] { accept_more(); })) {}
 
     int start() {
-        const int error = uv_poll_init(loop_.handle(), &poll_, socket_);
+        const int error = uv_poll_init(loop_.handle(), &poll_, socket_.fd());
         if (error != 0) return error;
         poll_.data = static_cast<HandleOwner*>(this);
         resume();
@@ -114,7 +60,8 @@ class Listener::Acceptor final : public HandleOwner {
         });
     }
 
-    [[nodiscard]] const Address& address() const noexcept { return address_; }
+    [[nodiscard]] const SocketAddress& address() const noexcept { return socket_.address(); }
+    [[nodiscard]] std::string text() const { return socket_.text(); }
     [[nodiscard]] std::uint64_t attempts() const noexcept { return attempts_; }
 
     void release() noexcept override { close_now(); }
@@ -128,7 +75,7 @@ class Listener::Acceptor final : public HandleOwner {
         uv_close(reinterpret_cast<uv_handle_t*>(&poll_), [](uv_handle_t* handle) noexcept {
             delete static_cast<HandleOwner*>(handle->data);
         });
-        ::close(socket_);
+        socket_.close();
     }
 
   private:
@@ -144,12 +91,10 @@ class Listener::Acceptor final : public HandleOwner {
             sockaddr_storage storage{};
             socklen_t length = sizeof storage;
             ++attempts_;
-            const int socket = accept4(socket_, reinterpret_cast<sockaddr*>(&storage), &length,
+            const int socket = accept4(socket_.fd(), reinterpret_cast<sockaddr*>(&storage), &length,
                                        SOCK_NONBLOCK | SOCK_CLOEXEC);
             if (socket >= 0) {
-                hand_out(
-                    socket,
-                    Address::from(reinterpret_cast<const sockaddr*>(&storage)).value_or(Address{}));
+                hand_out(socket, storage, length);
             } else if (errno == EAGAIN) {
                 return caught_up();
             } else if (exhausted(errno)) {
@@ -159,7 +104,11 @@ class Listener::Acceptor final : public HandleOwner {
         }
     }
 
-    void hand_out(int socket, const Address& peer) {
+    // The far end of a unix connection has no name of its own.
+    void hand_out(int socket, const sockaddr_storage& from, socklen_t length) {
+        const SocketAddress peer =
+            address().local() ? address()
+                              : SocketAddress::from(from, length).value_or(SocketAddress());
         auto channel = TcpChannel::adopt(loop_, socket, peer);
         if (channel) on_accept_(std::move(*channel), peer);
     }
@@ -167,8 +116,7 @@ class Listener::Acceptor final : public HandleOwner {
     void back_off(int error) {
         if (delay_ == Duration::zero()) {
             delay_ = first_pause;
-            log::warn("accept_failed",
-                      {{"listener", address_.text()}, {"error", uv_strerror(-error)}});
+            log::warn("accept_failed", {{"listener", text()}, {"error", uv_strerror(-error)}});
         } else {
             delay_ = std::min(delay_ * 2, longest_pause);
         }
@@ -180,14 +128,13 @@ class Listener::Acceptor final : public HandleOwner {
     void caught_up() {
         if (delay_ == Duration::zero()) return;
         delay_ = Duration::zero();
-        log::info("accept_recovered", {{"listener", address_.text()}});
+        log::info("accept_recovered", {{"listener", text()}});
     }
 
     Loop& loop_;
-    int socket_;
+    ListenSocket socket_;
     uv_poll_t poll_{};
     State state_ = State::paused;
-    Address address_;
     OnAccept on_accept_;
     std::unique_ptr<Alarm> retry_;
     Duration delay_{0};  // not zero: in a burst of failures
@@ -197,36 +144,22 @@ class Listener::Acceptor final : public HandleOwner {
 std::expected<std::unique_ptr<Listener>, Error> Listener::open(Loop& loop,
                                                                const ListenOptions& options,
                                                                OnAccept on_accept) {
-    int socket = open_socket(options);
-    // A host without IPv6 has every IPv4 address all the same: that is what "[::]" asks for.
-    const Address everywhere{};
-    if ((socket == -EAFNOSUPPORT || socket == -EADDRNOTAVAIL) && !options.v6_only &&
-        options.address.ip == everywhere.ip) {
-        ListenOptions ipv4 = options;
-        ipv4.address = *Address::parse("0.0.0.0", options.address.port);
-        socket = open_socket(ipv4);
-    }
-    if (socket < 0) return std::unexpected(listen_error(options.address, -socket));
-    auto acceptor = std::make_unique<Acceptor>(loop, socket, std::move(on_accept));
-    if (const int error = acceptor->start(); error != 0) {
-        ::close(socket);
-        return std::unexpected(listen_error(options.address, -error));
-    }
+    auto socket = ListenSocket::open(options);
+    if (!socket) return std::unexpected(socket.error());
+    auto acceptor = std::make_unique<Acceptor>(loop, *std::move(socket), std::move(on_accept));
+    if (const int error = acceptor->start(); error != 0)
+        return std::unexpected(listen_error(acceptor->address(), -error));
     return std::unique_ptr<Listener>(new Listener(Held<Acceptor>(acceptor.release())));
 }
 
 Listener::Listener(Held<Acceptor> acceptor) : acceptor_(std::move(acceptor)) {}
 Listener::~Listener() = default;
 
-const Address& Listener::address() const noexcept { return acceptor_->address(); }
+const SocketAddress& Listener::address() const noexcept { return acceptor_->address(); }
+std::string Listener::text() const { return acceptor_->text(); }
 void Listener::pause() { acceptor_->pause(); }
 void Listener::resume() { acceptor_->resume(); }
 std::uint64_t Listener::attempts() const noexcept { return acceptor_->attempts(); }
-
-Error listen_error(const Address& address, int error) {
-    return {"cannot listen on " + address.text() + ": " + uv_strerror(-error) +
-            hint(address, error)};
-}
 
 std::size_t max_sessions_for_rlimit() noexcept {
     constexpr rlim_t reserve = 64;

@@ -1,10 +1,13 @@
-// A listening TCP socket: accepts connections on a Loop and hands them out as channels.
+// A listening socket: accepts connections on a Loop and hands them out as channels. TCP, unix, or
+// inherited from whoever started us (net/activation.hpp).
 //
 // Accepts by itself instead of through uv_listen(), because libuv answers a full descriptor table
 // by accepting and silently dropping connections, and spins when it cannot. Here they wait in the
 // kernel's queue: accepting stops, one accept_failed is logged for the burst, and it is tried again
 // after 100 ms, doubling up to 1 s.
 // "[::]" takes IPv4 too, unless v6_only: then 0.0.0.0 can be bound beside it.
+// A unix socket's file has its mode from its first moment and goes when the listener closes. One
+// that a dead program left behind is replaced; a live one is an error.
 // Flow: open(); connections come from the loop from then on; pause()/resume(); destroying it closes
 // the socket at once.
 #pragma once
@@ -13,26 +16,33 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "base/error.hpp"
-#include "net/address.hpp"
+#include "net/activation.hpp"
 #include "net/handle.hpp"
 #include "net/loop.hpp"
+#include "net/socket_address.hpp"
 #include "net/tcp_channel.hpp"
 
 namespace waxseal::net {
 
 struct ListenOptions {
-    Address address;  // port 0: any free one
+    SocketAddress address = {};                     // port 0: any free one
+    std::optional<InheritedSocket> inherited = {};  // instead of an address
     int backlog = 1024;
+    unsigned unix_mode = 0660;  // who may connect, of a unix socket
     bool v6_only = false;
     bool reuse_port = false;  // several workers, each with a socket of its own (SO_REUSEPORT)
 };
 
 class Listener {
   public:
-    // May destroy the listener. TLS settings are the channel's (set_tls()).
-    using OnAccept = std::function<void(std::unique_ptr<TcpChannel> channel, const Address& peer)>;
+    // May destroy the listener. Of a unix connection `peer` is the listener's own path. TLS
+    // settings are the channel's (set_tls()).
+    using OnAccept =
+        std::function<void(std::unique_ptr<TcpChannel> channel, const SocketAddress& peer)>;
 
     [[nodiscard]] static std::expected<std::unique_ptr<Listener>, Error> open(
         Loop& loop, const ListenOptions& options, OnAccept on_accept);
@@ -41,7 +51,9 @@ class Listener {
     Listener& operator=(const Listener&) = delete;
 
     // With the port that was really bound.
-    [[nodiscard]] const Address& address() const noexcept;
+    [[nodiscard]] const SocketAddress& address() const noexcept;
+    // For the log; of an inherited socket with its name.
+    [[nodiscard]] std::string text() const;
     void pause();
     void resume();
     // How often accept was tried: what a test of "does not spin" counts.
@@ -55,7 +67,7 @@ class Listener {
 
 // "cannot listen on 0.0.0.0:25: permission denied; …": what to tell the user about a failed bind or
 // listen.
-[[nodiscard]] Error listen_error(const Address& address, int error);
+[[nodiscard]] Error listen_error(const SocketAddress& address, int error);
 
 // How many sessions, with a downstream and an upstream connection each, the process may hold:
 // raises the soft limit of open files to the hard one and leaves 64 for everything else.

@@ -60,8 +60,9 @@ int Stream::connect(const Address& address) {
 }
 
 int Stream::open(int socket) noexcept {
+    // Takes any stream socket; a unix one has no delay to switch off.
     const int result = uv_tcp_open(&tcp_, socket);
-    if (result == 0) uv_tcp_nodelay(&tcp_, 1);
+    if (result == 0) static_cast<void>(uv_tcp_nodelay(&tcp_, 1));
     return result;
 }
 

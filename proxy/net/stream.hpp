@@ -1,5 +1,5 @@
-// Internal to net/: one TCP connection over libuv, bytes as they are on the wire. TcpChannel puts
-// TLS and the contract of Channel on top.
+// Internal to net/: one TCP or unix connection over libuv, bytes as they are on the wire.
+// TcpChannel puts TLS and the contract of Channel on top.
 //
 // Contract: lives until libuv's close callback and its user's release(), whichever is later; the
 // user holds it through

@@ -19,9 +19,9 @@ namespace {
 constexpr std::size_t salvage_limit = limits::pending_low;
 }  // namespace
 
-TcpChannel::TcpChannel(Loop& loop, Held<Stream> stream, const Address& peer, TlsSettings settings)
+TcpChannel::TcpChannel(Loop& loop, Held<Stream> stream, SocketAddress peer, TlsSettings settings)
     : loop_(loop),
-      peer_(peer),
+      peer_(std::move(peer)),
       settings_(std::move(settings)),
       link_(std::make_shared<Link>()),
       stream_(std::move(stream)) {
@@ -30,7 +30,7 @@ TcpChannel::TcpChannel(Loop& loop, Held<Stream> stream, const Address& peer, Tls
 }
 
 std::expected<std::unique_ptr<TcpChannel>, Error> TcpChannel::adopt(Loop& loop, int socket,
-                                                                    const Address& peer) {
+                                                                    const SocketAddress& peer) {
     struct Nobody final : StreamEvents {
         void on_connected(int) override {}
         void on_data(std::string_view) override {}

@@ -1,4 +1,4 @@
-// A Channel over one TCP connection, with TLS as an attribute: see base/channel.hpp for the
+// A Channel over one TCP or unix connection, with TLS as an attribute: see base/channel.hpp for the
 // contract.
 //
 // Nothing is read from the network before set_notify() or start_tls(), so with implicit TLS
@@ -15,9 +15,9 @@
 
 #include "base/bytes.hpp"
 #include "base/channel.hpp"
-#include "net/address.hpp"
 #include "net/handle.hpp"
 #include "net/loop.hpp"
+#include "net/socket_address.hpp"
 #include "net/stream_events.hpp"
 #include "tls/engine.hpp"
 
@@ -38,16 +38,16 @@ using TlsSettings = std::variant<std::monostate, ClientTls, ServerTls>;
 class TcpChannel final : public Channel, private StreamEvents {
   public:
     // Takes over a connected stream.
-    TcpChannel(Loop& loop, Held<Stream> stream, const Address& peer, TlsSettings settings = {});
+    TcpChannel(Loop& loop, Held<Stream> stream, SocketAddress peer, TlsSettings settings = {});
     // Takes over a connected socket, also when it fails.
     [[nodiscard]] static std::expected<std::unique_ptr<TcpChannel>, Error> adopt(
-        Loop& loop, int socket, const Address& peer);
+        Loop& loop, int socket, const SocketAddress& peer);
     // Without close() or abort() before, this is abort().
     ~TcpChannel() override;
 
     // Before start_tls().
     void set_tls(TlsSettings settings) { settings_ = std::move(settings); }
-    [[nodiscard]] const Address& peer() const noexcept { return peer_; }
+    [[nodiscard]] const SocketAddress& peer() const noexcept { return peer_; }
 
     void set_notify(std::function<void()> notify) override;
     [[nodiscard]] std::string_view readable() override;
@@ -57,7 +57,7 @@ class TcpChannel final : public Channel, private StreamEvents {
     [[nodiscard]] Failure failure() const override;
     std::size_t write(std::string_view bytes) override;
     [[nodiscard]] bool flushed() const noexcept override;
-    void start_tls() override;
+    void start_tls(Unread unread = Unread::is_violation) override;
     [[nodiscard]] TlsPhase tls() const noexcept override;
     [[nodiscard]] TlsDetails tls_details() const override;
     [[nodiscard]] std::optional<VerifiedPeer> verified_peer() const override;
@@ -90,13 +90,14 @@ class TcpChannel final : public Channel, private StreamEvents {
     void settle_lost_write();
 
     [[nodiscard]] bool make_engine();
+    void refuse_tls();
     void handshake();
     std::string_view decrypt();
     void starve();
     void flush_engine();
 
     Loop& loop_;
-    Address peer_;
+    SocketAddress peer_;
     TlsSettings settings_;
     std::shared_ptr<Link> link_;
     std::unique_ptr<TlsSide> tls_;

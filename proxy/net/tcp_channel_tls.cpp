@@ -9,20 +9,32 @@
 
 namespace waxseal::net {
 
-void TcpChannel::start_tls() {
-    if (tls_ || phase_ == Phase::closed || verdict_ != EndOfInput::none) return;
+void TcpChannel::start_tls(Unread unread) {
+    if (tls_ || phase_ == Phase::closed) return;
+    const bool clear = drained();
+    if (clear && verdict_ != EndOfInput::none) return;
     wake_later();
-    if (!served_.empty() || !arrived_.empty()) {
-        // RFC 3207 4.2: what came in clear must never be taken for something said inside TLS.
-        served_.clear();
-        arrived_.clear();
-        return fail(FailureKind::tls,
-                    "data arrived in clear after STARTTLS: refusing (possible injection)");
-    }
+    if (!clear && (unread == Unread::is_violation || verdict_ != EndOfInput::none))
+        return refuse_tls();
     if (!make_engine()) return;
     phase_ = Phase::open;
+    tls_->engine->receive(served_.front());
+    tls_->engine->receive(arrived_.front());
+    served_.clear();
+    arrived_.clear();
     handshake();
     update_reading();
+}
+
+// Unread input that may not, or need not, go into an engine is never shown.
+void TcpChannel::refuse_tls() {
+    served_.clear();
+    arrived_.clear();
+    if (verdict_ == EndOfInput::failed) return;
+    fail(FailureKind::tls,
+         verdict_ == EndOfInput::none
+             ? "data arrived in clear after STARTTLS: refusing (possible injection)"
+             : "connection closed during the TLS handshake");
 }
 
 bool TcpChannel::make_engine() {

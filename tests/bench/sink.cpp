@@ -203,12 +203,11 @@ Sink::~Sink() = default;
 std::expected<std::uint16_t, Error> Sink::open() {
     auto listener =
         net::Listener::open(loop_, {.address = *net::Address::parse("127.0.0.1", 0)},
-                            [this](std::unique_ptr<net::TcpChannel> channel, const net::Address&) {
-                                accept(std::move(channel));
-                            });
+                            [this](std::unique_ptr<net::TcpChannel> channel,
+                                   const net::SocketAddress&) { accept(std::move(channel)); });
     if (!listener) return std::unexpected(listener.error());
     listener_ = *std::move(listener);
-    return listener_->address().port;
+    return listener_->address().tcp().port;
 }
 
 void Sink::accept(std::unique_ptr<net::TcpChannel> channel) {

@@ -105,15 +105,16 @@ TEST_CASE("two thousand connections at once leave no descriptor behind") {
         constexpr std::size_t number = 2000;
         Resolver resolver;
         std::vector<std::unique_ptr<TcpChannel>> accepted;
-        auto listener = Listener::open(loop, {.address = loopback(), .backlog = 4096},
-                                       [&](std::unique_ptr<TcpChannel> channel, const Address&) {
-                                           channel->set_notify([] {});
-                                           accepted.push_back(std::move(channel));
-                                       });
+        auto listener =
+            Listener::open(loop, {.address = loopback(), .backlog = 4096},
+                           [&](std::unique_ptr<TcpChannel> channel, const SocketAddress&) {
+                               channel->set_notify([] {});
+                               accepted.push_back(std::move(channel));
+                           });
         REQUIRE(listener.has_value());
         TcpDialer dialer(loop, resolver,
                          {.host = "127.0.0.1",
-                          .port = (*listener)->address().port,
+                          .port = (*listener)->address().tcp().port,
                           .tls_start = TlsStart::by_user,
                           .tls = {}});
         std::vector<std::unique_ptr<Dial>> dials;

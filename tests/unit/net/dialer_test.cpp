@@ -131,7 +131,7 @@ TEST_CASE(
     // The same port on another loopback address, where somebody does listen.
     std::unique_ptr<TcpChannel> accepted;
     auto listener = Listener::open(loop, {.address = *Address::parse("127.0.0.9", port)},
-                                   [&](std::unique_ptr<TcpChannel> channel, const Address&) {
+                                   [&](std::unique_ptr<TcpChannel> channel, const SocketAddress&) {
                                        accepted = std::move(channel);
                                    });
     REQUIRE(listener.has_value());
@@ -219,7 +219,7 @@ TEST_CASE(
     Server server(loop);
     server.listener.reset();
     auto listener = Listener::open(loop, {.address = loopback()},
-                                   [&](std::unique_ptr<TcpChannel> channel, const Address&) {
+                                   [&](std::unique_ptr<TcpChannel> channel, const SocketAddress&) {
                                        channel->set_tls(as_server());
                                        channel->start_tls();
                                        server.last = std::move(channel);
@@ -227,7 +227,7 @@ TEST_CASE(
     REQUIRE(listener.has_value());
     const Outcome outcome = dial(loop, answering({"127.0.0.1"}),
                                  {.host = "mail.example.org",
-                                  .port = (*listener)->address().port,
+                                  .port = (*listener)->address().tcp().port,
                                   .tls_start = TlsStart::implicit,
                                   .tls = as_client()});
     REQUIRE(outcome.channel != nullptr);

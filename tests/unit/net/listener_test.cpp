@@ -55,34 +55,34 @@ class FullTable {
 
 TEST_CASE("port 0 gives a free port, and the peer's address comes with the channel") {
     Loop loop;
-    Address peer;
+    SocketAddress peer;
     std::unique_ptr<TcpChannel> channel;
-    auto listener =
-        Listener::open(loop, {.address = loopback()}, [&](auto accepted, const Address& from) {
-            channel = std::move(accepted);
-            peer = from;
-        });
+    auto listener = Listener::open(loop, {.address = loopback()},
+                                   [&](auto accepted, const SocketAddress& from) {
+                                       channel = std::move(accepted);
+                                       peer = from;
+                                   });
     REQUIRE(listener.has_value());
-    CHECK((*listener)->address().port != 0);
-    CHECK((*listener)->address().ip_text() == "127.0.0.1");
-    const RawSocket raw((*listener)->address());
+    CHECK((*listener)->address().tcp().port != 0);
+    CHECK((*listener)->address().tcp().ip_text() == "127.0.0.1");
+    const RawSocket raw((*listener)->address().tcp());
     REQUIRE(run_until(loop, [&] { return channel != nullptr; }));
-    CHECK(peer.ip_text() == "127.0.0.1");
+    CHECK(peer.tcp().ip_text() == "127.0.0.1");
     CHECK(peer == channel->peer());
     CHECK(channel->peer_address() == peer.text());
 }
 
 TEST_CASE("[::] takes IPv4 too and shows it as IPv4; with v6_only 0.0.0.0 fits beside it") {
     Loop loop;
-    Address peer;
-    const auto on_accept = [&](auto, const Address& from) { peer = from; };
+    SocketAddress peer;
+    const auto on_accept = [&](auto, const SocketAddress& from) { peer = from; };
     auto both = Listener::open(loop, {.address = *Address::parse("::", 0)}, on_accept);
     if (!both) return;  // a machine without IPv6
-    const std::uint16_t port = (*both)->address().port;
+    const std::uint16_t port = (*both)->address().tcp().port;
     const RawSocket raw(loopback(port));
-    REQUIRE(run_until(loop, [&] { return peer.port != 0; }));
-    CHECK(peer.ipv4());
-    CHECK(peer.ip_text() == "127.0.0.1");
+    REQUIRE(run_until(loop, [&] { return peer.tcp().port != 0; }));
+    CHECK(peer.tcp().ipv4());
+    CHECK(peer.tcp().ip_text() == "127.0.0.1");
     CHECK_FALSE(
         Listener::open(loop, {.address = *Address::parse("0.0.0.0", port)}, on_accept).has_value());
 
@@ -91,7 +91,7 @@ TEST_CASE("[::] takes IPv4 too and shows it as IPv4; with v6_only 0.0.0.0 fits b
         Listener::open(loop, {.address = *Address::parse("::", 0), .v6_only = true}, on_accept);
     REQUIRE(six.has_value());
     const auto four = Listener::open(
-        loop, {.address = *Address::parse("0.0.0.0", (*six)->address().port)}, on_accept);
+        loop, {.address = *Address::parse("0.0.0.0", (*six)->address().tcp().port)}, on_accept);
     CHECK(four.has_value());
 }
 
@@ -99,13 +99,13 @@ TEST_CASE("errors say what to do") {
     Loop loop;
     Server first(loop);
     const auto second =
-        Listener::open(loop, {.address = first.address()}, [](auto, const Address&) {});
+        Listener::open(loop, {.address = first.address()}, [](auto, const SocketAddress&) {});
     REQUIRE_FALSE(second.has_value());
     CHECK(second.error().text ==
           "cannot listen on " + first.address().text() +
               ": address already in use; another program, or another waxseal, listens there");
     const auto elsewhere = Listener::open(loop, {.address = *Address::parse("192.0.2.1", 0)},
-                                          [](auto, const Address&) {});
+                                          [](auto, const SocketAddress&) {});
     REQUIRE_FALSE(elsewhere.has_value());
     CHECK(elsewhere.error().text ==
           "cannot listen on 192.0.2.1:0: address not available; no interface of this machine has "
@@ -120,10 +120,10 @@ TEST_CASE("errors say what to do") {
 TEST_CASE("several workers may share a port") {
     Loop loop;
     auto first = Listener::open(loop, {.address = loopback(), .reuse_port = true},
-                                [](auto, const Address&) {});
+                                [](auto, const SocketAddress&) {});
     REQUIRE(first.has_value());
     auto second = Listener::open(loop, {.address = (*first)->address(), .reuse_port = true},
-                                 [](auto, const Address&) {});
+                                 [](auto, const SocketAddress&) {});
     CHECK(second.has_value());
 }
 
@@ -147,14 +147,14 @@ TEST_CASE("a listener may be destroyed, or paused, by the function it calls") {
     int accepted = 0;
     std::unique_ptr<Listener> listener;
     std::function<void()> act = [&] { listener->pause(); };
-    auto opened = Listener::open(loop, {.address = loopback()}, [&](auto, const Address&) {
+    auto opened = Listener::open(loop, {.address = loopback()}, [&](auto, const SocketAddress&) {
         ++accepted;
         act();
     });
     REQUIRE(opened.has_value());
     listener = std::move(*opened);
-    const RawSocket a(listener->address());
-    const RawSocket b(listener->address());
+    const RawSocket a(listener->address().tcp());
+    const RawSocket b(listener->address().tcp());
     REQUIRE(run_until(loop, [&] { return accepted == 1; }));
     settle(loop);
     CHECK(accepted == 1);

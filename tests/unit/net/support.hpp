@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -62,6 +63,13 @@ class RawSocket {
         const auto length = to.to(address);
         REQUIRE(connect(fd_, reinterpret_cast<const sockaddr*>(&address), length) == 0);
     }
+    explicit RawSocket(const std::string& path)
+        : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        path.copy(address.sun_path, sizeof address.sun_path - 1);
+        REQUIRE(connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    }
     ~RawSocket() { close(); }
     RawSocket(const RawSocket&) = delete;
     RawSocket& operator=(const RawSocket&) = delete;
@@ -107,15 +115,16 @@ class RawSocket {
 // A listener on a free port that keeps the last channel it accepted.
 struct Server {
     explicit Server(Loop& loop) {
-        auto opened = Listener::open(loop, {.address = loopback()},
-                                     [this](std::unique_ptr<TcpChannel> channel, const Address&) {
-                                         ++accepted;
-                                         last = std::move(channel);
-                                     });
+        auto opened =
+            Listener::open(loop, {.address = loopback()},
+                           [this](std::unique_ptr<TcpChannel> channel, const SocketAddress&) {
+                               ++accepted;
+                               last = std::move(channel);
+                           });
         REQUIRE(opened.has_value());
         listener = std::move(*opened);
     }
-    [[nodiscard]] const Address& address() const { return listener->address(); }
+    [[nodiscard]] const Address& address() const { return listener->address().tcp(); }
 
     std::unique_ptr<Listener> listener;
     std::unique_ptr<TcpChannel> last;

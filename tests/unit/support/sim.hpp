@@ -92,6 +92,8 @@ class Wire : public std::enable_shared_from_this<Wire> {
         std::string peer_address = "192.0.2.1:40000";
         TlsPlan tls = TlsPlan::succeeds;
         bool implicit_tls = false;  // the handshake begins with channel()
+        // The octets that a handshake takes from the peer before it can succeed; fed in clear.
+        std::string client_hello = {};
         // write() is with the kernel when it returns, if the window allows; else only after an
         // event.
         bool writes_at_once = false;
@@ -102,7 +104,8 @@ class Wire : public std::enable_shared_from_this<Wire> {
     [[nodiscard]] std::unique_ptr<Channel> channel();
 
     // Octets for the product. Each call is a segment of its own: readable() never joins two. Inside
-    // TLS once that is established, in clear before; in clear during the handshake breaks it.
+    // TLS once that is established, in clear before; during the handshake they are the
+    // client_hello, and anything else breaks it.
     void feed(std::string_view bytes);
     // The end of what the peer says, after everything fed. Failed comes at once, whether the
     // product reads or not.
@@ -140,7 +143,8 @@ class Wire : public std::enable_shared_from_this<Wire> {
     void take_window(std::size_t octets) noexcept;
     void transmit();
     void settle_handshake(bool success, bool verified);
-    void begin_tls();
+    void begin_tls(Unread unread);
+    void take_hello(std::string_view octets);
     void fail(FailureKind kind, std::string reason);
     void notify();
     void tell_peer();
@@ -173,6 +177,7 @@ class Wire : public std::enable_shared_from_this<Wire> {
     bool closing_ = false;
     Fate fate_ = Fate::open;
     TlsPhase tls_ = TlsPhase::none;
+    std::string hello_;  // what the handshake has taken
     bool verified_ = false;
 };
 

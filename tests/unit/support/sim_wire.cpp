@@ -32,7 +32,7 @@ class Wire::Memory final : public Channel {
     [[nodiscard]] Failure failure() const override { return wire_->failure_; }
     std::size_t write(std::string_view bytes) override;
     [[nodiscard]] bool flushed() const noexcept override { return wire_->in_flight_.empty(); }
-    void start_tls() override { wire_->begin_tls(); }
+    void start_tls(Unread unread = Unread::is_violation) override { wire_->begin_tls(unread); }
     [[nodiscard]] TlsPhase tls() const noexcept override { return wire_->tls_; }
     [[nodiscard]] TlsDetails tls_details() const override {
         if (wire_->tls_ != TlsPhase::established) return {};
@@ -113,7 +113,7 @@ std::unique_ptr<Channel> Wire::channel() {
     made_ = true;
     auto memory = std::make_unique<Memory>(shared_from_this());
     memory_ = memory.get();
-    if (options_.implicit_tls) begin_tls();
+    if (options_.implicit_tls) begin_tls(Unread::is_violation);
     schedule_arrival();
     return memory;
 }
@@ -168,10 +168,14 @@ void Wire::arrive() {
     const bool broken = coming_end_ == EndOfInput::failed;
     if (!wants_input_ && !broken) return;
     if (!outside_.empty()) {
-        arrived_.push_back(std::move(outside_.front()));
+        const std::string segment = std::move(outside_.front());
         outside_.pop_front();
-        starved_ = false;
-        if (tls_ == TlsPhase::handshaking) fail(FailureKind::tls, "unexpected data in handshake");
+        if (tls_ == TlsPhase::handshaking) {
+            take_hello(segment);
+        } else {
+            arrived_.push_back(segment);
+            starved_ = false;
+        }
     } else if (ended() && verdict_ == EndOfInput::none) {
         if (tls_ == TlsPhase::handshaking) {
             fail(FailureKind::tls, "connection closed during the TLS handshake");
@@ -210,16 +214,30 @@ void Wire::transmit() {
     if (done && writing) notify();
 }
 
-void Wire::begin_tls() {
+void Wire::begin_tls(Unread unread) {
     if (tls_ != TlsPhase::none || closing_ || fate_ != Fate::open) return;
-    if (!drained()) {
+    if (!drained() && unread == Unread::is_violation) {
         fail(FailureKind::tls,
              "data arrived in clear after STARTTLS: refusing (possible injection)");
         return schedule_arrival();
     }
+    if (!drained() && verdict_ != EndOfInput::none)
+        return fail(FailureKind::tls, "connection closed during the TLS handshake");
     tls_ = TlsPhase::handshaking;
+    std::string octets = served_ ? *served_ : std::string();
+    for (const std::string& segment : arrived_) octets += segment;
     served_.reset();
-    if (options_.tls == TlsPlan::hangs) return;
+    arrived_.clear();
+    starved_ = true;
+    take_hello(octets);
+}
+
+void Wire::take_hello(std::string_view octets) {
+    const bool had_all = hello_ == options_.client_hello && !hello_.empty();
+    hello_ += octets;
+    if (had_all || !options_.client_hello.starts_with(hello_))
+        return fail(FailureKind::tls, "unexpected data in handshake");
+    if (hello_ != options_.client_hello || options_.tls == TlsPlan::hangs) return;
     reactor_.post([self = shared_from_this()] {
         const TlsPlan plan = self->options_.tls;
         self->settle_handshake(plan != TlsPlan::fails, plan == TlsPlan::succeeds);
