@@ -174,7 +174,7 @@ TEST_CASE("SCRAM-SHA-256: by a password in the clear and by a hash, with every g
     const Authenticator by = local();
     for (const auto& [name, password] :
          {std::pair{"tim", "tanstaaftanstaaf"}, std::pair{"printer", "geheim"}})
-        for (const std::string gs2 : {"n,,", "y,,", "n,a=" + std::string(name) + ","}) {
+        for (const std::string& gs2 : {"n,,"s, "y,,"s, "n,a=" + std::string(name) + ","}) {
             const std::string bare = "n=" + std::string(name) + ",r=nonce";
             const auto exchange = by.begin("SCRAM-SHA-256");
             const std::string offer = challenge(talk(*exchange, {gs2 + bare}));
