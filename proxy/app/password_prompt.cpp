@@ -17,31 +17,39 @@ namespace {
 
 constexpr std::size_t longest = 64 * 1024;
 
-volatile std::sig_atomic_t caught = 0;
-extern "C" void catch_signal(int number) noexcept { caught = number; }
+termios before;  // for the handler, which has nothing else
 
-// While it lives, what is typed is not shown. Signals that would end the program interrupt the
-// reading instead, and are raised again once the terminal is as it was.
+// All calls are async-signal-safe. The signal comes again when this has returned.
+extern "C" void give_terminal_back(int number) noexcept {
+    ::tcsetattr(STDIN_FILENO, TCSANOW, &before);
+    std::signal(number, SIG_DFL);
+    ::raise(number);
+}
+
+// While it lives, what is typed is not shown.
 class NoEcho {
   public:
     NoEcho() {
-        caught = 0;
-        struct sigaction action{};
-        action.sa_handler = catch_signal;  // without SA_RESTART: read() returns EINTR
-        for (std::size_t i = 0; i < signals.size(); ++i)
+        if (::tcgetattr(STDIN_FILENO, &before) != 0) return;
+        changed_ = true;
+        for (std::size_t i = 0; i < signals.size(); ++i) {
+            struct sigaction action{};
+            // Stopped and continued, the shell would have set the terminal to show what is typed.
+            action.sa_handler = signals[i] == SIGTSTP ? SIG_IGN : give_terminal_back;
             ::sigaction(signals[i], &action, &actions_[i]);
-        if (::tcgetattr(STDIN_FILENO, &before_) != 0) return;
-        termios quiet = before_;
+            if (actions_[i].sa_handler == SIG_IGN)  // as of nohup
+                ::sigaction(signals[i], &actions_[i], nullptr);
+        }
+        termios quiet = before;
         quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
         quiet.c_lflag |= ECHONL;
         ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-        changed_ = true;
     }
     ~NoEcho() {
-        if (changed_) ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before_);
+        if (!changed_) return;
+        ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
         for (std::size_t i = 0; i < signals.size(); ++i)
             ::sigaction(signals[i], &actions_[i], nullptr);
-        if (caught != 0) ::raise(caught);
     }
     NoEcho(const NoEcho&) = delete;
     NoEcho& operator=(const NoEcho&) = delete;
@@ -49,7 +57,6 @@ class NoEcho {
   private:
     static constexpr std::array signals{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
     std::array<struct sigaction, signals.size()> actions_{};
-    termios before_{};
     bool changed_ = false;
 };
 
@@ -61,7 +68,7 @@ std::expected<Secret, Error> read_line() {
     for (;;) {
         char octet = 0;
         const ssize_t n = ::read(STDIN_FILENO, &octet, 1);
-        if (n < 0 && errno == EINTR && caught == 0) continue;
+        if (n < 0 && errno == EINTR) continue;
         if (n < 0) error = errno;
         if (n <= 0 || octet == '\n') break;
         if (line.size() == longest) {
@@ -82,8 +89,8 @@ bool stdin_is_terminal() { return ::isatty(STDIN_FILENO) == 1; }
 
 std::expected<Secret, Error> ask_password(const char* prompt) {
     if (!stdin_is_terminal()) return read_line();
-    (void)std::fputs(prompt, stderr);
     const NoEcho no_echo;
+    (void)std::fputs(prompt, stderr);
     return read_line();
 }
 
