@@ -9,8 +9,11 @@
 #include "app/demo.hpp"
 #include "app/exit_codes.hpp"
 #include "app/log_sink.hpp"
+#include "app/password_prompt.hpp"
 #include "app/service.hpp"
 #include "app/snapshot.hpp"
+#include "auth/sasl_message.hpp"
+#include "auth/verifier.hpp"
 #include "base/log.hpp"
 
 namespace waxseal::app {
@@ -19,6 +22,11 @@ namespace {
 
 void say(std::string_view line) {
     (void)std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
+}
+
+int give_up(std::string_view line, int code) {
+    say(line);
+    return code;
 }
 
 config::Environment waxseal_variables(const char* const* environment) {
@@ -114,6 +122,22 @@ int run(const RunCommand& command, const config::Environment& environment) {
     return exit_ok;
 }
 
+// Prints what can stand in password_hash. Refused is what could never be given at a login.
+int hash_password() {
+    const auto password = ask_password("Password: ");
+    if (!password) return give_up(password.error().text, exit_system);
+    if (const auto good = auth::parse_password(password->reveal()); !good)
+        return give_up(good.error().reason, exit_usage);
+    if (stdin_is_terminal()) {
+        const auto again = ask_password("Again: ");
+        if (!again) return give_up(again.error().text, exit_system);
+        if (again->reveal() != password->reveal())
+            return give_up("the two passwords are not the same", exit_usage);
+    }
+    (void)std::printf("%s\n", auth::hash_password(*password).c_str());
+    return exit_ok;
+}
+
 }  // namespace
 
 int main(int argc, const char* const* argv, const char* const* environment) {
@@ -125,6 +149,7 @@ int main(int argc, const char* const* argv, const char* const* environment) {
     const config::Environment variables = waxseal_variables(environment);
     if (const auto* wanted = std::get_if<RunCommand>(&command)) return run(*wanted, variables);
     if (const auto* wanted = std::get_if<CheckCommand>(&command)) return check(*wanted, variables);
+    if (std::holds_alternative<HashPasswordCommand>(command)) return hash_password();
     return demo(std::get<DemoCommand>(command).listen);
 }
 

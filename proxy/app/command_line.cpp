@@ -56,7 +56,7 @@ void add_configuration_flags(CLI::App& command, config::Flags& flags) {
         ->type_name("FORMAT");
 }
 
-constexpr std::array<std::string_view, 3> commands{"run", "check", "demo"};
+constexpr std::array<std::string_view, 4> commands{"run", "check", "demo", "hash-password"};
 
 // CLI11 would only say that a sub-command is required.
 std::optional<PrintCommand> unknown_command(int argc, const char* const* argv) {
@@ -66,8 +66,9 @@ std::optional<PrintCommand> unknown_command(int argc, const char* const* argv) {
     std::string text = "waxseal: unknown command \"" + text::escape(word, 64) + "\"";
     if (const auto near = text::nearest(word, commands))
         text += "; did you mean " + std::string(*near) + "?";
-    return PrintCommand{text + "\nThere are run, check and demo; waxseal --help says more.\n",
-                        exit_usage};
+    return PrintCommand{
+        text + "\nThere are run, check, demo and hash-password; waxseal --help says more.\n",
+        exit_usage};
 }
 
 }  // namespace
@@ -91,6 +92,9 @@ Command parse_command_line(int argc, const char* const* argv) {
     demo_app->add_option("--listen", demo.listen, "address of the proxy")
         ->type_name("ADDR")
         ->capture_default_str();
+    const CLI::App* const hash_app = app.add_subcommand(
+        "hash-password",
+        "ask for a password twice, or read a line from a pipe; print what password_hash wants");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -100,6 +104,7 @@ Command parse_command_line(int argc, const char* const* argv) {
     }
     if (run_app->parsed()) return run;
     if (check_app->parsed()) return check;
+    if (hash_app->parsed()) return HashPasswordCommand{};
     return demo;
 }
 

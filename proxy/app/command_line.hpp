@@ -18,12 +18,14 @@ struct CheckCommand {
 struct DemoCommand {
     std::string listen = "127.0.0.1:2525";
 };
+struct HashPasswordCommand {};
 // Text to print, and the exit code: --help, --version (0), a usage error (64, EX_USAGE).
 struct PrintCommand {
     std::string text;
     int exit_code = 0;
 };
-using Command = std::variant<RunCommand, CheckCommand, DemoCommand, PrintCommand>;
+using Command =
+    std::variant<RunCommand, CheckCommand, DemoCommand, HashPasswordCommand, PrintCommand>;
 
 [[nodiscard]] Command parse_command_line(int argc, const char* const* argv);
 

@@ -13,6 +13,10 @@ inline constexpr std::size_t command_line = 2048;
 inline constexpr std::size_t command_discard = 64 * 1024;
 // RFC 4954 4: 12288 octets suffice for any mechanism's response.
 inline constexpr std::size_t sasl_line = 12288;
+// RFC 4616 2: names of up to 255 octets have to be taken. Passwords may be tokens of an API.
+inline constexpr std::size_t sasl_name = 255;
+inline constexpr std::size_t sasl_password = 4096;
+inline constexpr std::size_t scram_nonce = 256;
 // RFC 5321 4.5.3.1: parts of an address.
 inline constexpr std::size_t local_part = 64;
 inline constexpr std::size_t domain = 255;

@@ -22,6 +22,13 @@ bool is_ipv4(const IpAddress& address) noexcept {
     return std::equal(mapped_prefix.begin(), mapped_prefix.end(), address.begin());
 }
 
+IpAddress client_key(const IpAddress& address) noexcept {
+    if (is_ipv4(address)) return address;
+    IpAddress key{};
+    std::copy_n(address.begin(), 8, key.begin());
+    return key;
+}
+
 std::optional<IpAddress> parse_ip(std::string_view text) {
     const std::string copy(text);
     if (copy.size() != text.size() || copy.find('\0') != std::string::npos) return std::nullopt;

@@ -16,6 +16,8 @@ using IpAddress = std::array<std::uint8_t, 16>;
 [[nodiscard]] std::optional<IpAddress> parse_ip(std::string_view text);
 [[nodiscard]] std::string to_string(const IpAddress& address);
 [[nodiscard]] bool is_ipv4(const IpAddress& address) noexcept;
+// What counts as one client: an IPv4 address, or an IPv6 /64, in which one host has 2^64 addresses.
+[[nodiscard]] IpAddress client_key(const IpAddress& address) noexcept;
 
 // A network in CIDR form, host bits zero. ::/0 is all of IPv6 and nothing of IPv4.
 struct Network {

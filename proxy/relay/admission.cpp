@@ -4,17 +4,6 @@
 
 namespace waxseal::relay {
 
-namespace {
-
-IpAddress client_key(const IpAddress& address) {
-    if (is_ipv4(address)) return address;
-    IpAddress key{};
-    std::copy_n(address.begin(), 8, key.begin());
-    return key;
-}
-
-}  // namespace
-
 Verdict Admission::admit(const IpAddress& client, const std::vector<Network>& allowed,
                          const AdmissionLimits& limits) {
     const bool known = std::any_of(allowed.begin(), allowed.end(), [&](const Network& network) {

@@ -1,10 +1,15 @@
 """The command line: what it says, where it points, how it exits."""
 
+import base64
+import hashlib
+import hmac
 import os
+import pty
 import re
 import signal
 import socket
 import subprocess
+import termios
 
 import pytest
 
@@ -47,19 +52,91 @@ def test_version():
 def test_help():
     done = run("--help")
     assert done.returncode == 0
-    for word in ("run", "check", "demo", "--version", "WAXSEAL_UPSTREAM", "64", "71", "78"):
+    for word in ("run", "check", "demo", "hash-password", "--version", "WAXSEAL_UPSTREAM", "64", "71", "78"):
         assert word in done.stdout
     for command in ("run", "check", "demo"):
         done = run(command, "--help")
         assert done.returncode == 0 and "--listen" in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [[], ["--nonsense"], ["nonsense"], ["run", "--nonsense"], ["run", "-c"], ["check", "extra"], ["demo", "-x"]],
+@pytest.mark.parametrize("arguments", [[], ["--nonsense"], ["nonsense"], ["run", "--nonsense"], ["run", "-c"], ["check", "extra"], ["demo", "-x"],
+                                       ["hash-password", "hunter2"]],
                          ids=" ".join)
 def test_usage_errors(arguments):
     done = run(*arguments)
     assert done.returncode == 64
     assert done.stderr != "" and done.stdout == ""
+
+
+# hash-password
+
+
+def hashes(line, password):
+    """Whether the line is the SCRAM-SHA-256 verifier of the password (RFC 5802 3)."""
+    empty, name, iterations, *encoded = line.removesuffix("\n").split("$")
+    salt, stored_key, server_key = (base64.b64decode(part, validate=True) for part in encoded)
+    salted = hashlib.pbkdf2_hmac("sha256", password, salt, int(iterations))
+    client_key = hmac.digest(salted, b"Client Key", "sha256")
+    return (empty, name) == ("", "scram-sha-256") and stored_key == hashlib.sha256(client_key).digest() and \
+        server_key == hmac.digest(salted, b"Server Key", "sha256")
+
+
+def hash_password(text):
+    return subprocess.run([binary(), "hash-password"], input=text, capture_output=True, timeout=60, env=environment(), check=False)
+
+
+@pytest.mark.parametrize("text, password", [(b"pencil\n", b"pencil"), (b"pencil", b"pencil"), (b"pencil\r\n", b"pencil"),
+                                            (b"two words\nmore\n", b"two words"), ("pä$$\n".encode(), "pä$$".encode())])
+def test_hash_password_of_a_line(text, password):
+    done = hash_password(text)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert hashes(done.stdout.decode(), password)
+    assert done.stdout != hash_password(text).stdout
+
+
+@pytest.mark.parametrize("text", [b"", b"\n", b"a\0b\n", b"a\rb\n", b"\xff\n", b"x" * 4097 + b"\n"])
+def test_hash_password_refuses_what_no_login_could_say(text):
+    done = hash_password(text)
+    assert (done.returncode, done.stdout) == (64, b"")
+    assert done.stderr.startswith(b"the password ") and done.stderr.count(b"\n") == 1
+
+
+def at_terminal(*answers):
+    """hash-password at a terminal: what it showed, and its exit code; an answer is typed, or a signal."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(binary(), ["waxseal", "hash-password"], environment())
+    shown = b""
+    for prompt, answer in zip((b"Password: ", b"Again: "), answers):
+        while not shown.endswith(prompt):
+            shown += os.read(terminal, 1000)
+        wait_until(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO)
+        if isinstance(answer, bytes):
+            os.write(terminal, answer)
+        else:
+            os.kill(pid, answer)
+    while True:
+        try:
+            more = os.read(terminal, 1000)
+        except OSError:  # how Linux says that the other end has closed
+            break
+        if not more:
+            break
+        shown += more
+    os.close(terminal)
+    return shown, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_hash_password_at_a_terminal_asks_twice_and_shows_nothing():
+    shown, code = at_terminal(b"pencil\n", b"pencil\n")
+    assert code == 0 and b"pencil" not in shown
+    assert hashes(shown.split(b"\r\n")[2].decode(), b"pencil")
+    shown, code = at_terminal(b"pencil\n", b"pencils\n")
+    assert code == 64 and b"pencil" not in shown and b"not the same" in shown
+
+
+def test_hash_password_at_a_terminal_can_be_interrupted():
+    assert at_terminal(signal.SIGINT) == (b"Password: ", -signal.SIGINT)
 
 
 # check

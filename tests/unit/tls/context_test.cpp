@@ -1,5 +1,4 @@
-// Where trust comes from, what certificates our servers take, certificates made in memory, and the
-// HMAC.
+// Where trust comes from, what certificates our servers take, and certificates made in memory.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -8,7 +7,6 @@
 
 #include "maker.hpp"
 #include "openssl.hpp"
-#include "tls/crypto.hpp"
 
 using namespace waxseal;
 using namespace waxseal::tls;
@@ -26,17 +24,6 @@ std::string client_error(const std::string& ca_file) {
 std::string server_error(const std::string& certificate, std::string_view key) {
     const auto context = server_context(CertifiedKey{certificate, Secret(key)});
     return context ? "" : context.error().text;
-}
-
-std::string hex(std::string_view octets) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string text;
-    for (const char c : octets) {
-        const auto octet = static_cast<unsigned char>(c);
-        text += digits[octet >> 4U];
-        text += digits[octet & 15U];
-    }
-    return text;
 }
 
 // The variable as it was, whatever the test did.
@@ -160,20 +147,4 @@ TEST_CASE("an expired certificate can be asked for") {
               serving(identity.leaf.certificate_pem, identity.leaf.key_pem.reveal()));
     pair.settle();
     CHECK(pair.at_client.broken == "certificate expired 25 hours ago");
-}
-
-TEST_CASE("HMAC-MD5: the vectors of RFC 2195 and RFC 2202") {
-    CHECK(hex(hmac_md5("tanstaaftanstaaf", "<1896.697170952@postoffice.reston.mci.net>")) ==
-          "b913a602c7eda7a495b4e6e7334d3890");
-    CHECK(hex(hmac_md5(std::string(16, '\x0b'), "Hi There")) == "9294727a3638bb1c13f48ef8158bfc9d");
-    CHECK(hex(hmac_md5("Jefe", "what do ya want for nothing?")) ==
-          "750c783e6ab0b503eaa86e310a5db738");
-    CHECK(hex(hmac_md5(std::string(16, '\xaa'), std::string(50, '\xdd'))) ==
-          "56be34521d144c88dbb8c733f0e8b3f6");
-    CHECK(hex(hmac_md5(std::string(80, '\xaa'),
-                       "Test Using Larger Than Block-Size Key - Hash Key First")) ==
-          "6b1ab7fe4bd7bf8f0b62e6ce61b9d0cd");
-    CHECK(hex(hmac_md5(std::string(10'000, 'k'), "data")) ==
-          "cb60c0001ca6dd72904445641eacd76b");  // more than PSA takes as a key
-    CHECK(hex(hmac_md5("", "")) == "74e6f7298a9c2d168935f58c001bad88");
 }
