@@ -7,12 +7,15 @@ namespace waxseal::upstream {
 namespace event = smtp::client_event;
 
 Connection::Connection(Reactor& reactor, std::shared_ptr<Provider> provider,
-                       std::unique_ptr<Channel> channel, std::unique_ptr<Slots::Request> slot)
+                       std::unique_ptr<Channel> channel, std::unique_ptr<Slots::Request> slot,
+                       std::optional<smtp::Credentials> credentials)
     : reactor_(reactor),
       provider_(std::move(provider)),
       slot_(std::move(slot)),
       channel_(std::move(channel)),
-      client_(provider_->client),
+      settings_{provider_->client.hostname, provider_->client.security, provider_->client.auth,
+                std::move(credentials), provider_->client.hmac_md5},
+      client_(settings_),
       deadline_(reactor, [this] { expired(); }),
       started_(reactor.now()) {
     channel_->set_notify([this] { wake(); });
