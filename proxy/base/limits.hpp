@@ -45,4 +45,8 @@ inline constexpr std::size_t tls_quiet_records = 64;
 // SASL rounds with one upstream before we give up on it.
 inline constexpr std::size_t sasl_rounds = 8;
 
+// Clients whose connections are counted and whose refusals are told apart in the log: of more,
+// those that were not heard of for longest are forgotten.
+inline constexpr std::size_t remembered_clients = 10'000;
+
 }  // namespace waxseal::limits
