@@ -121,22 +121,38 @@ TEST_CASE("after half of the errors each refusal is delayed, and nothing is read
     CHECK(listed(check_all(world)) == "");
 }
 
-TEST_CASE("refusals that were pipelined are delayed one by one") {
+TEST_CASE("recipients that are refused are delayed one by one, pipelined or not") {
+    World world;
+    world.settings->server.max_errors = 6;
+    world.settings->error_delay = 1s;
+    world.upstream.on_step = [](Step step, std::size_t) -> std::optional<Deviation> {
+        if (step != Step::rcpt) return std::nullopt;
+        return Deviation{.step = step, .say = "550 5.1.1 No such user\r\n"};
+    };
+    Device& device = world.connect();
+    device.say("EHLO x\r\n");
+    device.say("MAIL FROM:<a@example.com>\r\n");
+    const std::string refusal = "550 5.1.1 No such user\r\n";
+    device.wire->feed(wrong + wrong + wrong + wrong + wrong + wrong);
+    CHECK(device.listen() == refusal + refusal + refusal);
+    for (int i = 0; i < 3; ++i) {
+        world.reactor.advance(1s - 1ms);
+        CHECK(device.listen() == "");
+        world.reactor.advance(1ms);
+        CHECK(device.listen() == refusal);
+    }
+    CHECK(world.upstream[0].count("RCPT") == 6);
+    device.hang_up();
+    CHECK(listed(check_all(world)) == "");
+}
+
+TEST_CASE("refusals of one pipelined group that need no upstream are delayed together") {
     World world;
     Device& device = half_way(world);
-    world.settings->server.max_errors = 6;
-    Device& other = world.connect();
-    other.say("EHLO x\r\n");
-    other.wire->feed(wrong + wrong + wrong + wrong + wrong + wrong);
-    CHECK(other.listen() == "");
-    for (int i = 0; i < 3; ++i) {
-        CHECK(other.listen() == "");
-        world.reactor.advance(1s);
-        CHECK(other.listen() != "");
-    }
-    CHECK(other.replies().size() == 8);
-    device.hang_up();
-    other.hang_up();
+    CHECK(device.say(wrong + wrong + "NOOP\r\n") == "");
+    world.reactor.advance(1s);
+    CHECK(device.listen().starts_with(no_sequence + no_sequence + "421 4.7.0 "));
+    CHECK(device.closed());
     CHECK(listed(check_all(world)) == "");
 }
 
