@@ -99,15 +99,9 @@ std::expected<void, Error> Service::adopt(std::shared_ptr<const Snapshot> snapsh
     }
     listening_ = std::move(next);
     snapshot_ = std::move(snapshot);
-    probe();
+    prober_.reset();  // before the next one takes over
+    prober_ = std::make_unique<upstream::Prober>(loop_, snapshot_->providers);
     return {};
-}
-
-void Service::probe() {
-    probes_.clear();
-    for (const auto& provider : snapshot_->providers) {
-        probes_.push_back(std::make_unique<upstream::Probe>(loop_, provider, nullptr));
-    }
 }
 
 void Service::terminate() {
@@ -119,7 +113,7 @@ void Service::terminate() {
     phase_ = Phase::draining;
     log::info("draining", {{"sessions", proxy_.sessions()}});
     listening_.clear();
-    probes_.clear();
+    prober_.reset();
     drain_alarm_->arm(snapshot_->config.timeouts.drain);
     proxy_.drain([this] { end(); });
 }

@@ -16,7 +16,7 @@
 #include "net/loop.hpp"
 #include "net/resolver.hpp"
 #include "relay/proxy.hpp"
-#include "upstream/probe.hpp"
+#include "upstream/prober.hpp"
 
 namespace waxseal::app {
 
@@ -52,7 +52,6 @@ class Service {
 
     [[nodiscard]] std::expected<Listening, Error> open(const Snapshot::Listener& wanted);
     [[nodiscard]] std::expected<void, Error> adopt(std::shared_ptr<const Snapshot> snapshot);
-    void probe();
     void terminate();
     void end();
     void reload();
@@ -62,7 +61,7 @@ class Service {
     relay::Proxy proxy_;
     std::shared_ptr<const Snapshot> snapshot_;
     std::vector<Listening> listening_;
-    std::vector<std::unique_ptr<upstream::Probe>> probes_;
+    std::unique_ptr<upstream::Prober> prober_;
     std::unique_ptr<Alarm> drain_alarm_;
     std::unique_ptr<Alarm> end_alarm_;
     Source reload_;

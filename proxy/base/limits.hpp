@@ -61,4 +61,8 @@ inline constexpr unsigned scram_iterations_most = 600'000;
 // Both parts of a SCRAM nonce: servers add 18 to 64 octets to ours.
 inline constexpr std::size_t scram_nonce = 512;
 
+// Clients whose connections are counted and whose refusals are told apart in the log: of more,
+// those that were not heard of for longest are forgotten.
+inline constexpr std::size_t remembered_clients = 10'000;
+
 }  // namespace waxseal::limits

@@ -13,6 +13,7 @@ enum class Timer {
     tls_handshake,
     upstream_idle,  // a connection kept for the session's next transaction
     farewell,       // the last reply is to be taken by the downstream
+    error_delay,    // a refusal is held back from a downstream that makes many errors
 };
 
 }  // namespace waxseal

@@ -5,13 +5,15 @@
 namespace waxseal::relay {
 
 Verdict Admission::admit(const IpAddress& client, const std::vector<Network>& allowed,
-                         const AdmissionLimits& limits) {
+                         const AdmissionLimits& limits, TimePoint now) {
     const bool known = std::any_of(allowed.begin(), allowed.end(), [&](const Network& network) {
         return network.contains(client);
     });
     if (!known) return Verdict::not_allowed;
+    const IpAddress key = client_key(client);
+    if (!rate_.take(key, limits.max_connections_per_minute, now)) return Verdict::too_fast;
     if (sessions_ >= limits.max_sessions) return Verdict::too_many;
-    std::size_t& own = by_client_[client_key(client)];
+    std::size_t& own = by_client_[key];
     if (own >= limits.max_sessions_per_client) return Verdict::too_many_from_client;
     ++own;
     ++sessions_;

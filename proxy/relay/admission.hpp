@@ -1,5 +1,5 @@
-// Who may open a session: the listener's networks, and the limits on sessions at once. Pure; knows
-// addresses, not sockets.
+// Who may open a session: the listener's networks, the limits on sessions at once, the rate of
+// connections. Pure; knows addresses, not sockets.
 #pragma once
 
 #include <cstddef>
@@ -8,28 +8,40 @@
 #include <vector>
 
 #include "base/network.hpp"
+#include "base/reactor.hpp"
+#include "relay/rate.hpp"
 
 namespace waxseal::relay {
 
-enum class Verdict : std::uint8_t { admitted, not_allowed, too_many, too_many_from_client };
+enum class Verdict : std::uint8_t {
+    admitted,
+    not_allowed,
+    too_many,
+    too_many_from_client,
+    too_fast,
+};
 
 struct AdmissionLimits {
     std::uint64_t max_sessions = 0;
     std::uint64_t max_sessions_per_client = 0;
+    std::uint64_t max_connections_per_minute = 0;  // of one client; 0: any
 };
+
+// What counts as one client: an IPv6 client is its /64, one host has 2^64 addresses there.
+[[nodiscard]] IpAddress client_key(const IpAddress& address) noexcept;
 
 // Flow: admit(); when admitted, leave() once at the session's end, with the same address.
 class Admission {
   public:
     [[nodiscard]] Verdict admit(const IpAddress& client, const std::vector<Network>& allowed,
-                                const AdmissionLimits& limits);
+                                const AdmissionLimits& limits, TimePoint now);
     void leave(const IpAddress& client);
     [[nodiscard]] std::size_t sessions() const noexcept { return sessions_; }
 
   private:
     std::size_t sessions_ = 0;
-    std::map<IpAddress, std::size_t>
-        by_client_;  // an IPv6 client is its /64: one host has 2^64 addresses there
+    std::map<IpAddress, std::size_t> by_client_;
+    ConnectionRate rate_;
 };
 
 }  // namespace waxseal::relay

@@ -12,8 +12,6 @@ namespace waxseal::relay {
 
 namespace {
 
-constexpr Duration refusal_log_interval = std::chrono::seconds(1);
-
 smtp::Reply refusal_for(Verdict verdict) {
     switch (verdict) {
         case Verdict::not_allowed:
@@ -22,6 +20,8 @@ smtp::Reply refusal_for(Verdict verdict) {
             return farewell::too_many_sessions();
         case Verdict::too_many_from_client:
             return farewell::too_many_from_client();
+        case Verdict::too_fast:
+            return farewell::too_fast();
         case Verdict::admitted:
             break;
     }
@@ -45,7 +45,8 @@ std::string Proxy::next_id() {
 void Proxy::accept(std::unique_ptr<Channel> channel, const IpAddress& client,
                    const ListenerSettings& settings) {
     const Verdict verdict =
-        drained_ ? Verdict::too_many : admission_.admit(client, settings.allow, settings.limits);
+        drained_ ? Verdict::too_many
+                 : admission_.admit(client, settings.allow, settings.limits, reactor_.now());
     if (verdict != Verdict::admitted) return refuse(std::move(channel), client, verdict);
     const std::uint64_t key = ++next_key_;
     Session::Client who{next_id(), waxseal::to_string(client)};
@@ -60,12 +61,11 @@ void Proxy::refuse(std::unique_ptr<Channel> channel, const IpAddress& client, Ve
     const smtp::Reply reply = refusal_for(verdict);
     channel->write(smtp::write(reply));
     channel->close();
-    ++refusals_untold_;
-    if (reactor_.now() - refusals_since_ < refusal_log_interval) return;
-    refusals_since_ = reactor_.now();
+    const auto count = refusals_.note(verdict, client, reactor_.now());
+    if (!count) return;
     log::warn("client_refused", {{"client", waxseal::to_string(client)},
                                  {"reply", smtp::summary(reply)},
-                                 {"count", std::exchange(refusals_untold_, 0U)}});
+                                 {"count", *count}});
 }
 
 void Proxy::ended(std::uint64_t key) {

@@ -17,6 +17,7 @@
 #include "base/network.hpp"
 #include "base/reactor.hpp"
 #include "relay/admission.hpp"
+#include "relay/refusals.hpp"
 #include "relay/session.hpp"
 
 namespace waxseal::relay {
@@ -57,8 +58,7 @@ class Proxy {
     std::uint64_t next_key_ = 0;
     std::uint64_t id_base_;
     std::function<void()> drained_;
-    TimePoint refusals_since_{};  // one line a second and a count, not a flood
-    std::uint64_t refusals_untold_ = 0;
+    Refusals refusals_;
 };
 
 }  // namespace waxseal::relay

@@ -58,6 +58,11 @@ Reply too_many_sessions() {
 Reply too_many_from_client() {
     return make_reply(421, {4, 7, 0}, "Too many sessions from your address; try again later");
 }
+Reply too_fast() {
+    return make_reply(421, {4, 7, 0},
+                      "Too many connections in a minute from your address; try again later");
+}
+Reply too_slow() { return make_reply(421, {4, 4, 2}, "The message comes too slowly; closing"); }
 }  // namespace farewell
 
 }  // namespace waxseal::relay

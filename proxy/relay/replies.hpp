@@ -22,6 +22,8 @@ namespace farewell {
 [[nodiscard]] smtp::Reply not_allowed();
 [[nodiscard]] smtp::Reply too_many_sessions();
 [[nodiscard]] smtp::Reply too_many_from_client();
+[[nodiscard]] smtp::Reply too_fast();
+[[nodiscard]] smtp::Reply too_slow();
 }  // namespace farewell
 
 }  // namespace waxseal::relay

@@ -25,6 +25,8 @@ Session::Session(Reactor& reactor, std::unique_ptr<Channel> channel,
       on_end_(std::move(on_end)),
       downstream_deadline_(reactor, [this] { downstream_late(); }),
       upstream_idle_(reactor, [this] { upstream_idle_over(); }),
+      pace_alarm_(reactor.alarm([this] { too_slow(); })),
+      hold_(reactor, [this] { hold_over(); }),
       started_(reactor.now()) {
     record_.id = std::move(client.id);
     record_.client = std::move(client.address);
@@ -79,6 +81,7 @@ void Session::pump() {
 bool Session::step() { return step_upstream() || step_downstream(); }
 
 bool Session::step_downstream() {
+    if (held()) return false;
     if (!body_blocked()) {
         smtp::ServerEvent told = server_.next();
         const bool quiet = std::holds_alternative<smtp::server_event::NeedInput>(told) ||
@@ -93,6 +96,7 @@ bool Session::step_downstream() {
         // Octets of a command that does not end are no progress, and neither are those after the
         // end.
         if (server_.phase() == smtp::Server::Phase::body) progress_ += input.size();
+        if (pace_) pace_->received(input.size(), reactor_.now());
         server_.receive(input);
         channel_->consume(input.size());
         return true;
@@ -124,10 +128,24 @@ void Session::settle() {
         abandon("aborted");
         server_.shut_down(farewell::draining());
     }
-    flush();
+    if (!held()) flush();
     if (server_.finished() && server_.output().empty()) return finish();
-    channel_->want_input(!body_blocked() && server_.buffered() < limits::read_block);
+    channel_->want_input(!held() && !body_blocked() && server_.buffered() < limits::read_block);
     set_deadlines();
+}
+
+// After half of the errors it may make, each further one costs a downstream time: its refusal is
+// held back, and nothing is read meanwhile. Everything else is answered at once, above all a 250
+// after end-of-data.
+bool Session::held() const noexcept {
+    return settings_->error_delay != Duration{} && server_.errors() != errors_paid_ &&
+           server_.errors() > settings_->server.max_errors / 2;
+}
+
+void Session::hold_over() {
+    errors_paid_ = server_.errors();
+    flush();  // before the next one is made
+    pump();
 }
 
 void Session::flush() {
@@ -161,6 +179,9 @@ void Session::set_deadlines() {
         downstream_deadline_.watch(body_blocked() ? Timer::none : server_.timer(), progress_,
                                    settings_->downstream_idle);
     }
+    watch_pace();
+    hold_.watch(held() ? Timer::error_delay : Timer::none, server_.errors(),
+                settings_->error_delay);
     upstream::Connection* const upstream = connection();
     const bool spare = upstream != nullptr && !transaction_ && upstream->client().idle();
     if (spare == (upstream_idle_.watched() != Timer::none)) return;
@@ -178,10 +199,29 @@ void Session::downstream_late() {
         channel_->abort();
         return finish();
     }
-    record_.end = "idle";
+    part("idle", farewell::idle());
+}
+
+void Session::watch_pace() {
+    if (settings_->min_data_rate == 0 || server_.phase() != smtp::Server::Phase::body) {
+        pace_.reset();
+        return pace_alarm_->disarm();
+    }
+    const TimePoint now = reactor_.now();
+    if (!pace_) pace_.emplace(settings_->min_data_rate, settings_->downstream_idle, now);
+    pace_->run(!body_blocked(), now);
+    if (const auto left = pace_->left(now)) return pace_alarm_->arm(*left);
+    pace_alarm_->disarm();
+}
+
+void Session::too_slow() { part("too_slow", farewell::too_slow()); }
+
+// The downstream is given up; a message that is on its way is not completed.
+void Session::part(std::string_view end, const smtp::Reply& farewell) {
+    record_.end = end;
     abandon("aborted");
     drop_connection();
-    server_.shut_down(farewell::idle());
+    server_.shut_down(farewell);
     pump();
 }
 
@@ -196,6 +236,8 @@ void Session::finish() {
     life_ = Life::over;
     downstream_deadline_.stop();
     upstream_idle_.stop();
+    pace_alarm_->disarm();
+    hold_.stop();
     abandon("aborted");
     drop_connection();
     if (channel_->end() == EndOfInput::failed) {

@@ -24,6 +24,7 @@
 #include "base/channel.hpp"
 #include "base/deadline.hpp"
 #include "base/reactor.hpp"
+#include "relay/pace.hpp"
 #include "relay/record.hpp"
 #include "smtp/server.hpp"
 #include "upstream/connection.hpp"
@@ -37,6 +38,12 @@ struct SessionSettings {
     smtp::ServerSettings server;
     upstream::Connector::Providers providers;  // in order of preference, at least one
     Duration downstream_idle{};
+    // Octets a second that a body has to come with, on average; it may pause for downstream_idle.
+    // 0: any. (Postfix: smtpd_min_data_rate, 500.)
+    std::uint64_t min_data_rate = 0;
+    // How long each refusal is held back after half of max_errors. 0: not at all. (Postfix:
+    // smtpd_error_sleep_time, 1 s.)
+    Duration error_delay{};
 };
 
 // The transaction under way.
@@ -85,6 +92,11 @@ class Session {
     [[nodiscard]] bool body_blocked();
     void set_deadlines();
     void downstream_late();
+    void watch_pace();
+    void too_slow();
+    void part(std::string_view end, const smtp::Reply& farewell);
+    [[nodiscard]] bool held() const noexcept;
+    void hold_over();
     void upstream_idle_over();
     void finish();
 
@@ -140,6 +152,10 @@ class Session {
     SessionRecord record_;
     Deadline downstream_deadline_;
     Deadline upstream_idle_;
+    std::optional<Pace> pace_;  // of the body that is coming
+    std::unique_ptr<Alarm> pace_alarm_;
+    Deadline hold_;
+    std::uint32_t errors_paid_ = 0;  // those that were waited for
     TimePoint started_;
     std::uint64_t progress_ = 0;
     std::uint32_t offered_ = 0;  // the extensions that the downstream was told of

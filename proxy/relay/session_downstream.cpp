@@ -1,5 +1,6 @@
 // What the downstream says, and what the session makes of it.
 #include <cassert>
+#include <algorithm>
 #include <utility>
 
 #include "base/log.hpp"
@@ -13,7 +14,10 @@ namespace event = smtp::server_event;
 // What the downstream is offered: ours, cut to what the upstream that would be tried first offered
 // last time.
 smtp::Capabilities Session::offer() const {
-    const auto& last = settings_->providers.front()->last_offer;
+    const auto& all = settings_->providers;
+    const auto up =
+        std::find_if(all.begin(), all.end(), [](const auto& one) { return one->breaker.closed(); });
+    const auto& last = (up == all.end() ? all.front() : *up)->last_offer;
     const smtp::OwnOffer own{settings_->server.max_message_size, settings_->server.max_recipients};
     return smtp::translate(own, last ? &*last : nullptr);
 }

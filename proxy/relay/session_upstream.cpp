@@ -29,10 +29,9 @@ void Session::connected(upstream::Connector::Outcome outcome) {
     retire(reactor_, std::move(std::get<std::unique_ptr<upstream::Connector>>(upstream_)));
     upstream::Connection& upstream = **outcome;
     upstream.set_notify([this] { pump(); });
-    const upstream::Provider& provider = *upstream.provider();
     record_.upstream_tls = upstream.tls_details();
     record_.upstream_address = upstream.peer_address();
-    record_.account = provider.credentials ? provider.credentials->username : std::string();
+    record_.account = upstream.account();
     record_.mechanism = upstream.client().mechanism();
     if (transaction_) transaction_->record.login = upstream.timings();
     upstream_ = *std::move(outcome);
@@ -164,6 +163,7 @@ void Session::on(event::Failed told) {
                                   {"upstream", connection()->provider()->name},
                                   {"cause", to_string(told.failure.kind)},
                                   {"reason", told.failure.reason}});
+    if (transaction_) connection()->provider()->lost(told.failure, reactor_.now());
     fail(told.failure);
 }
 

@@ -6,22 +6,15 @@ namespace waxseal::upstream {
 
 namespace event = smtp::client_event;
 
-namespace {
-
-std::optional<smtp::Credentials> copy(const std::optional<smtp::Credentials>& credentials) {
-    if (!credentials) return std::nullopt;
-    return credentials->clone();
-}
-
-}  // namespace
-
 Connection::Connection(Reactor& reactor, std::shared_ptr<Provider> provider,
-                       std::unique_ptr<Channel> channel, std::unique_ptr<Slots::Request> slot)
+                       std::unique_ptr<Channel> channel, std::unique_ptr<Slots::Request> slot,
+                       std::optional<smtp::Credentials> credentials)
     : reactor_(reactor),
       provider_(std::move(provider)),
       slot_(std::move(slot)),
       channel_(std::move(channel)),
-      client_(provider_->client, copy(provider_->credentials)),
+      account_(credentials ? credentials->username : std::string()),
+      client_(provider_->client, std::move(credentials)),
       deadline_(reactor, [this] { expired(); }),
       started_(reactor.now()) {
     channel_->set_notify([this] { wake(); });

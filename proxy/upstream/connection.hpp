@@ -33,8 +33,10 @@ struct Timings {
 
 class Connection {
   public:
+    // `credentials` are those of this one login; with none there is no login.
     Connection(Reactor& reactor, std::shared_ptr<Provider> provider,
-               std::unique_ptr<Channel> channel, std::unique_ptr<Slots::Request> slot);
+               std::unique_ptr<Channel> channel, std::unique_ptr<Slots::Request> slot,
+               std::optional<smtp::Credentials> credentials);
     ~Connection();
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
@@ -48,6 +50,8 @@ class Connection {
     // Octets accepted for the upstream and not yet with the kernel: what back-pressure looks at.
     [[nodiscard]] std::size_t pending() const noexcept { return client_.pending(); }
     [[nodiscard]] TlsDetails tls_details() const { return channel_->tls_details(); }
+    // The username of the login; empty when there was none.
+    [[nodiscard]] const std::string& account() const noexcept { return account_; }
     [[nodiscard]] std::string peer_address() const { return channel_->peer_address(); }
     [[nodiscard]] const std::shared_ptr<Provider>& provider() const noexcept { return provider_; }
     [[nodiscard]] Slots::Request& slot() noexcept { return *slot_; }
@@ -67,6 +71,7 @@ class Connection {
     std::shared_ptr<Provider> provider_;
     std::unique_ptr<Slots::Request> slot_;
     std::unique_ptr<Channel> channel_;
+    std::string account_;
     smtp::Client client_;
     std::function<void()> notify_;
     Deadline deadline_;

@@ -1,5 +1,6 @@
 #include "upstream/connector.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -8,19 +9,22 @@
 namespace waxseal::upstream {
 
 namespace event = smtp::client_event;
+using Caution = Breaker::Caution;
 
 Connector::Connector(Reactor& reactor, Providers providers, std::string label,
                      std::function<void()> notify)
     : reactor_(reactor),
       providers_(std::move(providers)),
+      left_(providers_),
       label_(std::move(label)),
       notify_(std::move(notify)),
-      queue_alarm_(reactor.alarm([this] {
+      alarm_(reactor.alarm([this] {
           queue_expired_ = true;
           notify_();
       })) {
     assert(!providers_.empty());
     begin();
+    if (!provider_ || dialled_) alarm_->arm({});
 }
 
 Connector::~Connector() {
@@ -28,58 +32,88 @@ Connector::~Connector() {
     if (connection_) connection_->close();
 }
 
+std::shared_ptr<Provider> Connector::choose() const {
+    const TimePoint now = reactor_.now();
+    const auto first = [this](auto fits) -> std::shared_ptr<Provider> {
+        const auto found = std::find_if(left_.begin(), left_.end(),
+                                        [&](const auto& one) { return fits(one->breaker); });
+        return found == left_.end() ? nullptr : *found;
+    };
+    if (auto works = first([](const Breaker& one) { return one.closed(); })) return works;
+    if (auto due = first([now](const Breaker& one) { return one.due(now); })) return due;
+    return first([now](const Breaker& one) { return one.last_resort(now); });
+}
+
 void Connector::begin() {
-    Provider& provider = *providers_[current_];
     timings_ = {};
     since_ = reactor_.now();
     queue_expired_ = false;
-    slot_ = provider.slots.request(notify_);
+    provider_ = choose();
+    const auto& front = providers_.front();
+    if (provider_ != front && !failure_) failure_ = front->breaker.failure();
+    if (!provider_) return;
+    slot_ = provider_->slots.request(notify_);
     if (slot_->granted()) return dial();
-    queue_alarm_->arm(provider.timeouts.queue);
+    alarm_->arm(provider_->timeouts.queue);
 }
 
 void Connector::dial() {
-    queue_alarm_->disarm();
+    alarm_->disarm();
     timings_.queue = reactor_.now() - since_;
+    // While it waited for the slot the upstream may have gone down.
+    const bool passed_over = !provider_->breaker.closed() && choose() != provider_;
+    std::erase(left_, provider_);
+    if (passed_over) {
+        slot_.reset();
+        return begin();
+    }
     since_ = reactor_.now();
-    dial_ = providers_[current_]->dialer->dial(
-        [this](DialResult result) { dialled(std::move(result)); });
+    attempt_ = provider_->breaker.begin(since_);
+    auto credentials = credentials_of(*provider_);
+    if (!credentials)
+        return dialled(std::unexpected(
+            Failure{FailureKind::credentials, std::move(credentials).error().text}));
+    credentials_ = *std::move(credentials);
+    dial_ = provider_->dialer->dial([this](DialResult result) {
+        dialled(std::move(result));
+        notify_();
+    });
 }
 
-void Connector::dialled(DialResult result) {
-    dialled_ = std::move(result);
-    notify_();
-}
+void Connector::dialled(DialResult result) { dialled_ = std::move(result); }
 
 std::optional<Connector::Outcome> Connector::poll() {
-    while (true) {
+    while (provider_) {
         if (connection_) {
             auto outcome = log_in();
             if (outcome || connection_) return outcome;
-            continue;
-        }
-        if (dialled_) {
-            retire(reactor_, std::move(dial_));
-            DialResult result = *std::exchange(dialled_, std::nullopt);
-            if (!result) {
-                if (auto outcome = failed(result.error())) return outcome;
-                continue;
-            }
-            timings_.connect = reactor_.now() - since_;
-            connection_ = std::make_unique<Connection>(reactor_, providers_[current_],
-                                                       std::move(*result), std::move(slot_));
-            connection_->set_notify(notify_);
-            continue;
-        }
-        if (dial_) return std::nullopt;
-        if (slot_ && slot_->granted()) {
+        } else if (dialled_) {
+            connect();
+        } else if (dial_) {
+            return std::nullopt;
+        } else if (slot_->granted()) {
             dial();
+        } else if (queue_expired_) {
+            failed({FailureKind::busy, "no free connection within timeouts.queue"}, Caution::usual);
+        } else {
             return std::nullopt;
         }
-        if (!queue_expired_) return std::nullopt;
-        if (auto outcome = failed({FailureKind::busy, "no free connection within timeouts.queue"}))
-            return outcome;
     }
+    alarm_->disarm();
+    assert(failure_);
+    return Outcome(std::unexpected(*failure_));
+}
+
+void Connector::connect() {
+    alarm_->disarm();
+    retire(reactor_, std::move(dial_));
+    DialResult result = *std::exchange(dialled_, std::nullopt);
+    if (!result) return failed(result.error(), Caution::usual);
+    timings_.connect = reactor_.now() - since_;
+    connection_ =
+        std::make_unique<Connection>(reactor_, provider_, std::move(*result), std::move(slot_),
+                                     std::exchange(credentials_, std::nullopt));
+    connection_->set_notify(notify_);
 }
 
 std::optional<Connector::Outcome> Connector::log_in() {
@@ -87,6 +121,7 @@ std::optional<Connector::Outcome> Connector::log_in() {
         smtp::ClientEvent told = connection_->next();
         if (std::holds_alternative<event::NeedInput>(told)) return std::nullopt;
         if (std::holds_alternative<event::Ready>(told)) {
+            provider_->succeeded(std::move(attempt_), reactor_.now());
             connection_->timings().queue = timings_.queue;
             connection_->timings().connect = timings_.connect;
             return Outcome(std::move(connection_));
@@ -96,24 +131,24 @@ std::optional<Connector::Outcome> Connector::log_in() {
         connection_->close();
         connection_->set_notify(nullptr);
         retire(reactor_, std::move(connection_));
-        return failed(failure);
+        const bool refused = failure.kind == FailureKind::credentials;
+        failed(failure, refused ? Caution::account : Caution::usual);
+        return std::nullopt;
     }
 }
 
-// Nothing when another upstream is being tried now.
-std::optional<Connector::Outcome> Connector::failed(const Failure& failure) {
+// On to the next upstream, if there is one.
+void Connector::failed(const Failure& failure, Breaker::Caution caution) {
     log::warn("upstream_failed", {{"session", label_},
-                                  {"upstream", providers_[current_]->name},
+                                  {"upstream", provider_->name},
                                   {"cause", to_string(failure.kind)},
                                   {"reason", failure.reason}});
-    if (!first_failure_) first_failure_ = failure;
+    if (!failure_ || provider_ == providers_.front()) failure_ = failure;
     slot_.reset();
-    if (++current_ == providers_.size()) {
-        --current_;
-        return Outcome(std::unexpected(*first_failure_));
-    }
+    credentials_.reset();
+    std::erase(left_, provider_);
+    if (attempt_) provider_->failed(std::move(attempt_), failure, caution, reactor_.now());
     begin();
-    return std::nullopt;
 }
 
 }  // namespace waxseal::upstream

@@ -1,9 +1,15 @@
-// Gets one session a connection that is logged in: upstreams are tried in order; for each a slot, a
-// dial, TLS, the login.
+// Gets one session a connection that is logged in: upstreams are tried in order; for each a slot,
+// its credentials, a dial, TLS, the login.
+//
+// Which is next: the first whose breaker is closed; with none, the first that may be probed; with
+// none, the first that is a last resort (upstream/breaker.hpp); each once. So an upstream that is
+// down is passed over at no cost while another one works, and finding out whether it works again is
+// the Prober's task.
 //
 // Flow: construct (it starts at once); whenever notified, poll(): nothing while it is under way,
-// then once the outcome. A failure is that of the first upstream that was tried, which is the one
-// the administrator put first; each is logged. Destroying it cancels. Single-threaded.
+// then once the outcome. A failure is that of the upstream that the administrator put first: of
+// this attempt, or the one its breaker remembers; else of the first that was tried. Each attempt
+// that fails is logged. Destroying it cancels. Single-threaded.
 #pragma once
 
 #include <expected>
@@ -34,20 +40,25 @@ class Connector {
     [[nodiscard]] std::optional<Outcome> poll();
 
   private:
+    [[nodiscard]] std::shared_ptr<Provider> choose() const;
     void begin();
     void dial();
     void dialled(DialResult result);
-    [[nodiscard]] std::optional<Outcome> failed(const Failure& failure);
+    void connect();
     [[nodiscard]] std::optional<Outcome> log_in();
+    void failed(const Failure& failure, Breaker::Caution caution);
 
     Reactor& reactor_;
     Providers providers_;
+    Providers left_;  // not tried yet
     std::string label_;
     std::function<void()> notify_;
-    std::size_t current_ = 0;
-    std::optional<Failure> first_failure_;
-    std::unique_ptr<Alarm> queue_alarm_;
+    std::shared_ptr<Provider> provider_;  // being tried; nobody when all have failed
+    std::optional<Failure> failure_;      // what to tell when all have
+    std::unique_ptr<Alarm> alarm_;  // the time in the queue is over, or something is to be polled
     std::unique_ptr<Slots::Request> slot_;
+    std::unique_ptr<Breaker::Attempt> attempt_;
+    std::optional<smtp::Credentials> credentials_;
     std::unique_ptr<Dial> dial_;
     std::optional<DialResult> dialled_;
     std::unique_ptr<Connection> connection_;

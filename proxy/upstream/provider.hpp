@@ -1,15 +1,22 @@
 // One configured upstream, as the sessions share it: how to reach it, who we are there, how many at
-// once, what it offered last time. Immutable but for the slots and that memory. Kept alive by
-// whoever uses it, so that a reload harms no running session.
+// once, what it offered last time, whether it works. Immutable but for the slots and those
+// memories. Kept alive by whoever uses it, so that a reload harms no running session.
+//
+// Attempts at it are judged through succeeded(), failed() and lost(), which tell its breaker and
+// log upstream_down and upstream_up once for each change.
 #pragma once
 
+#include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "base/channel.hpp"
+#include "base/error.hpp"
 #include "base/reactor.hpp"
 #include "smtp/client.hpp"
+#include "upstream/breaker.hpp"
 #include "upstream/slots.hpp"
 
 namespace waxseal::upstream {
@@ -21,6 +28,10 @@ struct Timeouts {
     Duration queue{};
 };
 
+// Asked before each login, so that a token or password that has changed meanwhile is the one that
+// is used. Must not block for long.
+using CredentialSource = std::function<std::expected<smtp::Credentials, Error>()>;
+
 struct Provider {
     std::string name;
     std::unique_ptr<Dialer> dialer;
@@ -31,6 +42,19 @@ struct Provider {
     Duration idle_timeout{};  // how long a session may keep a connection between two transactions
     std::optional<smtp::Capabilities>
         last_offer;  // after login; what the next EHLO of a downstream is answered from
+    CredentialSource credential_source{};  // with none: the credentials above
+    Breaker breaker{};
+    std::function<void()> on_failure{};  // the breaker has heard of one
+
+    void succeeded(std::unique_ptr<Breaker::Attempt> attempt, TimePoint now);
+    void failed(std::unique_ptr<Breaker::Attempt> attempt, const Failure& failure,
+                Breaker::Caution caution, TimePoint now);
+    // A connection to it, inside a transaction.
+    void lost(const Failure& failure, TimePoint now);
 };
+
+// For one login; nothing where the upstream wants none.
+[[nodiscard]] std::expected<std::optional<smtp::Credentials>, Error> credentials_of(
+    const Provider& provider);
 
 }  // namespace waxseal::upstream

@@ -39,6 +39,8 @@ std::vector<Scenario> scenarios() {
          {.messages = two, .segment = [] { return std::size_t{3}; }}},
         {"waits between messages", {}, {.messages = two}},
     };
+    // After a login that was refused the upstream is let alone for a minute.
+    for (Scenario& one : all) one.sender.retry_pause = 61s;
     return all;
 }
 

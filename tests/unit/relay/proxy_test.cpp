@@ -73,17 +73,30 @@ TEST_CASE("who may not come is told why and closed; nothing is kept of it") {
     CHECK(arrive(world, "192.0.2.1", {2, 1})->fate() == Fate::open);
 }
 
-TEST_CASE("refusals are logged once a second, with their number") {
+TEST_CASE("who comes too fast is told so, until a minute has passed") {
+    World world;
+    for (int i = 0; i < 3; ++i)
+        CHECK(arrive(world, "192.0.2.1", {1000, 100, 3})->fate() == Fate::open);
+    const auto fast = arrive(world, "192.0.2.1", {1000, 100, 3});
+    CHECK(fast->sent() ==
+          "421 4.7.0 Too many connections in a minute from your address; try again later\r\n");
+    CHECK(fast->fate() == Fate::closed);
+    world.reactor.advance(2min);
+    CHECK(arrive(world, "192.0.2.1", {1000, 100, 3})->fate() == Fate::open);
+}
+
+TEST_CASE("refusals are logged at once, then once a minute with their number") {
     World world;
     for (int i = 0; i < 50; ++i) arrive(world, "198.51.100.1");
     CHECK(world.log.count("client_refused") == 1);
-    world.reactor.advance(1s);
+    world.reactor.advance(1min);
     arrive(world, "198.51.100.1");
     const auto events = world.log.of("client_refused");
     REQUIRE(events.size() == 2);
     CHECK(events[0]["count"] == "1");
     CHECK(events[1]["count"] == "50");
     CHECK(events[1]["client"] == "198.51.100.1");
+    CHECK(events[1]["reply"].starts_with("554 5.7.1 "));
 }
 
 TEST_CASE("session ids are not repeated") {

@@ -29,9 +29,10 @@ TEST_CASE("each cause has the code that is promised") {
 }
 
 TEST_CASE("every reply of ours has an enhanced code of its own class") {
-    for (const Reply& reply : {relay::farewell::draining(), relay::farewell::idle(),
-                               relay::farewell::not_allowed(), relay::farewell::too_many_sessions(),
-                               relay::farewell::too_many_from_client(), relay::outcome_unknown()}) {
+    for (const Reply& reply :
+         {relay::farewell::draining(), relay::farewell::idle(), relay::farewell::not_allowed(),
+          relay::farewell::too_many_sessions(), relay::farewell::too_many_from_client(),
+          relay::farewell::too_fast(), relay::farewell::too_slow(), relay::outcome_unknown()}) {
         REQUIRE(reply.enhanced.has_value());
         CHECK(reply.enhanced->klass == reply.code / 100);
     }
@@ -39,7 +40,8 @@ TEST_CASE("every reply of ours has an enhanced code of its own class") {
     CHECK(relay::farewell::not_allowed().enhanced == smtp::EnhancedCode{5, 7, 1});
     for (const Reply& reply :
          {relay::farewell::draining(), relay::farewell::idle(),
-          relay::farewell::too_many_sessions(), relay::farewell::too_many_from_client()})
+          relay::farewell::too_many_sessions(), relay::farewell::too_many_from_client(),
+          relay::farewell::too_fast(), relay::farewell::too_slow()})
         CHECK(reply.code == 421);
 }
 

@@ -102,6 +102,8 @@ inline std::shared_ptr<upstream::Provider> make_provider(FakeReactor& reactor,
         .slots = upstream::Slots(reactor, slots),
         .idle_timeout = 30s,
         .last_offer = std::nullopt,
+        // Back-offs to the millisecond, so that a simulation repeats exactly.
+        .breaker = upstream::Breaker([] { return 0.5; }),
     });
 }
 

@@ -88,6 +88,7 @@ void Sender::answered() {
             doing_ = Doing::hello;
             return send(options_.esmtp ? "EHLO device\r\n" : "HELO device\r\n", {"EHLO"});
         case Doing::hello:
+        case Doing::ready:
             return begin_message();
         case Doing::envelope:
             codes_ = codes;
@@ -140,8 +141,13 @@ void Sender::after_envelope() {
 void Sender::after_attempt(int code) {
     const bool again = code / 100 == 4 && results_[current_].attempts < options_.attempts;
     if (!again) ++current_;
-    if (code == 250 || doing_ == Doing::body) return begin_message();
-    doing_ = Doing::reset;
+    doing_ = code == 250 || doing_ == Doing::body ? Doing::ready : Doing::reset;
+    if (again && options_.retry_pause != Duration{}) return pause_->arm(options_.retry_pause);
+    next_attempt();
+}
+
+void Sender::next_attempt() {
+    if (doing_ == Doing::ready) return begin_message();
     send("RSET\r\n", {"RSET"});
 }
 
@@ -158,6 +164,8 @@ void Sender::send_body() {
 // The alarm is also how it begins: the greeting may have come before it.
 void Sender::paused() {
     if (doing_ == Doing::body) return send_rest();
+    const bool pausing = doing_ == Doing::ready || (doing_ == Doing::reset && waiting_.empty());
+    if (pausing && !done_ && !closing_) return next_attempt();
     turn();
 }
 

@@ -29,6 +29,7 @@ struct SenderOptions {
     bool esmtp = true;
     bool pipelines = false;   // MAIL and all RCPT in one segment
     Duration body_pause{};    // in the middle of each body
+    Duration retry_pause{};   // before each second attempt
     std::size_t give_up = 0;  // with 1, 2, …: hangs up instead of its so-manieth segment; 0: never
     EndOfInput give_up_how = EndOfInput::clean;
     // How many octets the next segment has; all by default.
@@ -63,7 +64,7 @@ class Sender {
     [[nodiscard]] std::size_t segments() const noexcept { return segments_; }
 
   private:
-    enum class Doing { greeting, hello, envelope, data, body, reset, quit };
+    enum class Doing { greeting, hello, ready, envelope, data, body, reset, quit };
 
     void turn();
     void take_reply(int code, const std::string& text);
@@ -71,6 +72,7 @@ class Sender {
     void begin_message();
     void after_envelope();
     void after_attempt(int code);
+    void next_attempt();
     void send_body();
     void paused();
     void send_rest();

@@ -2,7 +2,7 @@
 // dropped.
 #include "upstream/connector.hpp"
 
-#include "unit/upstream/support.hpp"
+#include "unit/upstream/place.hpp"
 #include "upstream/probe.hpp"
 
 using namespace waxseal;
@@ -10,59 +10,6 @@ using namespace waxseal::testing;
 using namespace std::chrono_literals;
 using Then = Deviation::Then;
 using upstream::Connector;
-
-namespace {
-
-// Two upstreams, and a connector that is asked whenever it says so.
-struct Place {
-    LogCapture log;
-    FakeReactor reactor;
-    ScriptedUpstream first{reactor};
-    ScriptedUpstream second{reactor};
-    Connector::Providers providers{make_provider(reactor, first, "first", 1),
-                                   make_provider(reactor, second, "second", 1)};
-    std::unique_ptr<Connector> connector;
-    std::optional<Connector::Outcome> outcome;
-    int notified = 0;
-
-    void start(std::size_t how_many = 2) {
-        connector = std::make_unique<Connector>(
-            reactor,
-            Connector::Providers(providers.begin(),
-                                 providers.begin() + static_cast<std::ptrdiff_t>(how_many)),
-            "test", [this] {
-                ++notified;
-                if (connector && !outcome) outcome = connector->poll();
-            });
-        reactor.run_until_idle();
-    }
-    FakeDialer& dialer(std::size_t i) { return static_cast<FakeDialer&>(*providers[i]->dialer); }
-    [[nodiscard]] std::string connected_to() const {
-        return outcome && *outcome ? (**outcome)->provider()->name : "";
-    }
-    [[nodiscard]] Failure failure() const {
-        REQUIRE(outcome.has_value());
-        REQUIRE_FALSE(outcome->has_value());
-        return outcome->error();
-    }
-    // Whatever happened, nobody holds anything.
-    void expect_nothing_left() {
-        outcome.reset();
-        connector.reset();
-        reactor.run_until_idle();
-        for (const auto& provider : providers) {
-            CHECK(provider->slots.in_use() == 0);
-            CHECK(provider->slots.waiting() == 0);
-        }
-        CHECK(dialer(0).under_way() == 0);
-        CHECK(dialer(1).under_way() == 0);
-        CHECK(first.open() == 0);
-        CHECK(second.open() == 0);
-        CHECK(reactor.alarms() == 0);
-    }
-};
-
-}  // namespace
 
 TEST_CASE("the first upstream is taken when it works") {
     Place place;

@@ -51,7 +51,8 @@ class Line {
     void open() {
         dial = provider->dialer->dial([this](DialResult result) {
             connection = std::make_unique<upstream::Connection>(
-                reactor, provider, std::move(*result), provider->slots.request(nullptr));
+                reactor, provider, std::move(*result), provider->slots.request(nullptr),
+                upstream::credentials_of(*provider).value());
             connection->set_notify([this] { turn(); });
             turn();
         });

@@ -1,0 +1,36 @@
+// Which refusals of clients are worth a log line: the first of a kind to a client, and then one a
+// minute with their number; and never more than ten lines a second, so that no crowd of clients
+// fills the log either. Pure; bounded memory.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "base/network.hpp"
+#include "base/reactor.hpp"
+#include "base/recent.hpp"
+#include "relay/admission.hpp"
+
+namespace waxseal::relay {
+
+class Refusals {
+  public:
+    Refusals();
+    // A refusal took place. The number to log now: of this kind to this client since the last line;
+    // nothing when it has to wait.
+    [[nodiscard]] std::optional<std::uint64_t> note(Verdict verdict, const IpAddress& client,
+                                                    TimePoint now);
+    [[nodiscard]] std::size_t remembered() const noexcept { return seen_.size(); }
+
+  private:
+    struct Seen {
+        std::optional<TimePoint> told;
+        std::uint64_t untold = 0;
+    };
+    Recent<std::pair<Verdict, IpAddress>, Seen> seen_;
+    TimePoint second_{};  // the present second, and the lines in it
+    unsigned lines_ = 0;
+};
+
+}  // namespace waxseal::relay

@@ -1,0 +1,63 @@
+// Which upstreams a transaction goes to: rows of [[route]], the first that fits. Pure.
+//
+// A row names listeners, users and senders; what it does not name does not matter to it, of what it
+// names one has to fit. It is never looked at who receives: whoever could choose a recipient would
+// choose the account. A sender is "a@b" (without regard to case, as Postfix's tables), "@b" or
+// "*@b" (that domain, without regard to case; not its subdomains) or "<>" (the null reverse-path,
+// and nothing else fits that).
+//
+// In order: the upstreams of the [[user]] who has logged in, if it names any, since that is the
+// narrowest and the most explicit thing an administrator can say; the first route that fits; the
+// listener's.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "smtp/path.hpp"
+#include "upstream/connector.hpp"
+
+namespace waxseal::relay {
+
+class SenderPattern {
+  public:
+    // Nothing when it is none of the four.
+    [[nodiscard]] static std::optional<SenderPattern> parse(std::string_view text);
+    [[nodiscard]] bool fits(const smtp::Path& reverse_path) const noexcept;
+
+  private:
+    enum class Kind { address, domain, null };
+    SenderPattern(Kind kind, std::string text) : kind_(kind), text_(std::move(text)) {}
+    Kind kind_;
+    std::string text_;
+};
+
+struct Route {
+    std::vector<std::string> listeners;  // as SessionSettings names them
+    std::vector<std::string> users;
+    std::vector<SenderPattern> senders;
+    upstream::Connector::Providers providers;
+};
+
+class RouteTable {
+  public:
+    struct Query {
+        std::string_view listener;
+        std::string_view user;  // who has logged in; empty: nobody
+        const smtp::Path& reverse_path;
+    };
+    RouteTable() = default;
+    explicit RouteTable(std::vector<Route> routes) : routes_(std::move(routes)) {}
+
+    // Of these three the one that is meant; `of_user` may be empty.
+    [[nodiscard]] const upstream::Connector::Providers& choose(
+        const Query& query, const upstream::Connector::Providers& of_user,
+        const upstream::Connector::Providers& of_listener) const;
+
+  private:
+    std::vector<Route> routes_;
+};
+
+}  // namespace waxseal::relay

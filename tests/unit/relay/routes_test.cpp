@@ -1,0 +1,115 @@
+// Routes: by listener, user and reverse-path; the first that fits; never by recipient.
+#include "relay/routes.hpp"
+
+#include <doctest/doctest.h>
+
+#include "unit/support/provider.hpp"
+
+using namespace waxseal;
+using namespace waxseal::testing;
+using relay::Route;
+using relay::RouteTable;
+using relay::SenderPattern;
+using Providers = upstream::Connector::Providers;
+
+namespace {
+
+smtp::Path sender(std::string_view text) {
+    return smtp::parse_path(text, smtp::PathKind::reverse)->path;
+}
+bool fits(std::string_view pattern, std::string_view path) {
+    return SenderPattern::parse(pattern)->fits(sender(path));
+}
+
+struct Table {
+    FakeReactor reactor;
+    ScriptedUpstream server{reactor};
+    Providers listeners{make_provider(reactor, server, "listener's")};
+    Providers users{};
+    std::vector<Route> routes;
+
+    void add(const std::string& to, std::vector<std::string> listeners_,
+             std::vector<std::string> users_, const std::vector<std::string>& senders) {
+        Route route{std::move(listeners_), std::move(users_), {}, {}};
+        for (const std::string& text : senders)
+            route.senders.push_back(*SenderPattern::parse(text));
+        route.providers = {make_provider(reactor, server, to)};
+        routes.push_back(std::move(route));
+    }
+    [[nodiscard]] std::string choose(std::string_view listener, std::string_view user,
+                                     std::string_view from) const {
+        const smtp::Path path = sender(from);
+        return RouteTable(routes).choose({listener, user, path}, users, listeners).front()->name;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("sender patterns: an address, a domain, the null reverse-path") {
+    CHECK(fits("a@example.com", "<a@example.com>"));
+    CHECK(fits("A@Example.COM", "<a@example.com>"));
+    CHECK_FALSE(fits("a@example.com", "<b@example.com>"));
+    CHECK_FALSE(fits("a@example.com", "<a@example.org>"));
+    CHECK_FALSE(fits("a@example.com", "<aa@example.com>"));
+    CHECK_FALSE(fits("a@example.com", "<>"));
+    for (const char* pattern : {"@example.com", "*@example.com", "@EXAMPLE.com"}) {
+        CHECK(fits(pattern, "<a@example.com>"));
+        CHECK(fits(pattern, "<b@eXample.com>"));
+        CHECK(fits(pattern, "<\"x@evil.example\"@example.com>"));
+        CHECK_FALSE(fits(pattern, "<a@sub.example.com>"));
+        CHECK_FALSE(fits(pattern, "<a@notexample.com>"));
+        CHECK_FALSE(fits(pattern, "<a@example.com.evil.example>"));
+        CHECK_FALSE(fits(pattern, "<\"x@example.com\"@evil.example>"));
+        CHECK_FALSE(fits(pattern, "<>"));
+    }
+    CHECK(fits("<>", "<>"));
+    CHECK_FALSE(fits("<>", "<a@example.com>"));
+}
+
+TEST_CASE("what is no sender pattern") {
+    for (const char* text : {"", "*", "@", "*@", "a", "a@", "<a@b.example>", "*.example.com", "<",
+                             "a@b.example>", "a@b.example> x", "a b@c.example", "@b c.example",
+                             "a@b.example\r\n", "@*", "@@b.example", "<> "}) {
+        CAPTURE(text);
+        CHECK_FALSE(SenderPattern::parse(text).has_value());
+    }
+}
+
+TEST_CASE("without a route that fits: the listener's") {
+    Table table;
+    CHECK(table.choose("l", "", "<a@example.com>") == "listener's");
+    table.add("r", {"other"}, {}, {});
+    CHECK(table.choose("l", "", "<a@example.com>") == "listener's");
+    CHECK(table.choose("other", "", "<a@example.com>") == "r");
+}
+
+TEST_CASE("all that a row names has to fit, and one of each is enough") {
+    Table table;
+    table.add("r", {"l1", "l2"}, {"u1", "u2"}, {"@example.com", "<>"});
+    CHECK(table.choose("l1", "u1", "<a@example.com>") == "r");
+    CHECK(table.choose("l2", "u2", "<>") == "r");
+    CHECK(table.choose("l3", "u1", "<a@example.com>") == "listener's");
+    CHECK(table.choose("l1", "u3", "<a@example.com>") == "listener's");
+    CHECK(table.choose("l1", "", "<a@example.com>") == "listener's");
+    CHECK(table.choose("l1", "U1", "<a@example.com>") == "listener's");
+    CHECK(table.choose("l1", "u1", "<a@example.org>") == "listener's");
+}
+
+TEST_CASE("the first that fits; a row that names nothing fits all") {
+    Table table;
+    table.add("exact", {}, {}, {"boss@example.com"});
+    table.add("domain", {}, {}, {"@example.com"});
+    table.add("all", {}, {}, {});
+    table.add("never", {}, {}, {"@example.org"});
+    CHECK(table.choose("l", "u", "<boss@example.com>") == "exact");
+    CHECK(table.choose("l", "u", "<a@example.com>") == "domain");
+    CHECK(table.choose("l", "u", "<a@example.org>") == "all");
+    CHECK(table.choose("l", "", "<>") == "all");
+}
+
+TEST_CASE("the upstreams of a user go before any route") {
+    Table table;
+    table.add("all", {}, {}, {});
+    table.users = {make_provider(table.reactor, table.server, "user's")};
+    CHECK(table.choose("l", "u", "<a@example.com>") == "user's");
+}
