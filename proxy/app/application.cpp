@@ -45,6 +45,7 @@ class LogScope {
                      to_level(settings.level));
     }
     ~LogScope() { log::install(nullptr, log::Level::info); }
+    static void apply(const config::Log& settings) { log::set_lowest(to_level(settings.level)); }
     LogScope(const LogScope&) = delete;
     LogScope& operator=(const LogScope&) = delete;
 };
@@ -87,7 +88,6 @@ std::shared_ptr<const Snapshot> reloaded(Service& service, const config::Flags& 
         return nullptr;
     }
     warn_of(loaded->warnings);
-    log::set_lowest(to_level(loaded->config.log.level));
     return *std::move(snapshot);
 }
 
@@ -109,7 +109,8 @@ int run(const RunCommand& command, const config::Environment& environment) {
         say(started.error().text);
         return exit_system;
     }
-    service.on_reload([&] { return reloaded(service, command.flags, environment); });
+    service.on_reload([&] { return reloaded(service, command.flags, environment); },
+                      [](const Snapshot& next) { LogScope::apply(next.config.log); });
     service.run();
     return exit_ok;
 }

@@ -39,7 +39,10 @@ std::expected<void, Error> Service::start(std::shared_ptr<const Snapshot> snapsh
     return {};
 }
 
-void Service::on_reload(Source reload) { reload_ = std::move(reload); }
+void Service::on_reload(Source reload, Applied applied) {
+    reload_ = std::move(reload);
+    applied_ = std::move(applied);
+}
 
 void Service::run() {
     loop_.run();
@@ -141,6 +144,7 @@ void Service::reload() {
                    {{"reason", adopted.error().text}, {"effect", "the old configuration stays"}});
         return;
     }
+    applied_(*snapshot_);
     log::info("reloaded", {{"file", snapshot_->config.file}});
 }
 

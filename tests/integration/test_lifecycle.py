@@ -1,6 +1,7 @@
 """Signals, reload, and what is left behind."""
 
 import signal
+import socket
 import time
 
 import pytest
@@ -149,6 +150,32 @@ def test_bad_reload_changes_nothing(waxseal, scripted, damage):
     with proxy.client() as client:
         client.ehlo()
         assert client.transaction(message("again")).code == 250
+
+
+def test_reload_onto_a_taken_port_changes_nothing(waxseal, scripted):
+    """Not the log level either, nor the listener that could be opened before the one that could not."""
+    proxy = waxseal(scripted(), log={"level": "info"}, log_level=None)
+    free = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        more = [{"address": f"127.0.0.1:{number}"} for number in (free, port)]
+        proxy.reload(dict(proxy.configuration, listen=[*proxy.configuration["listen"], *more], log={"level": "error"}))
+        assert str(port) in proxy.wait_event("reload_failed")["reason"]
+    assert refused(free)
+    with proxy.client() as client:
+        client.ehlo()
+    proxy.wait_event("session_end")  # an info line
+    proxy.reload(dict(proxy.configuration, log={"level": "debug"}))
+    proxy.wait_event("reloaded")
+
+
+def test_reload_changes_the_log_level(waxseal, scripted):
+    proxy = waxseal(scripted(), log={"level": "error"}, log_level=None)
+    proxy.reload(dict(proxy.configuration, log={"level": "info"}))
+    proxy.wait_event("reloaded")
+    with proxy.client() as client:
+        client.ehlo()
+    proxy.wait_event("session_end")
 
 
 def test_reload_says_where_the_mistake_is(waxseal, scripted):
