@@ -101,6 +101,7 @@ std::expected<void, Error> Service::adopt(std::shared_ptr<const Snapshot> snapsh
         *next[i].settings = snapshot->listeners[i].settings;
     }
     listening_ = std::move(next);
+    if (snapshot_) carry_over(*snapshot_, *snapshot);
     snapshot_ = std::move(snapshot);
     probe();
     return {};

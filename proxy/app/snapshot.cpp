@@ -138,6 +138,12 @@ relay::ListenerSettings Builder::listener(
             {std::min(config.limits.max_sessions, room), config.limits.max_sessions_per_client}};
 }
 
+// Whether a server at the same address would offer the same to both.
+bool same_offer(const config::Upstream& one, const config::Upstream& other) {
+    return one.tls == other.tls && one.server_name == other.server_name &&
+           one.ca_file == other.ca_file && one.auth == other.auth && one.username == other.username;
+}
+
 }  // namespace
 
 std::expected<std::shared_ptr<const Snapshot>, std::vector<Error>> build(
@@ -154,6 +160,19 @@ std::expected<std::shared_ptr<const Snapshot>, std::vector<Error>> build(
             {listen.address, builder.listener(listen, snapshot->providers)});
     }
     return snapshot;
+}
+
+void carry_over(const Snapshot& previous, const Snapshot& next) {
+    for (std::size_t i = 0; i < next.providers.size(); ++i) {
+        const config::Upstream& now = next.config.upstream[i];
+        for (std::size_t k = 0; k < previous.providers.size(); ++k) {
+            const config::Upstream& before = previous.config.upstream[k];
+            if (before.name != now.name || before.address != now.address) continue;
+            next.providers[i]->slots.succeed(previous.providers[k]->slots);
+            if (same_offer(before, now))
+                next.providers[i]->last_offer = previous.providers[k]->last_offer;
+        }
+    }
 }
 
 }  // namespace waxseal::app

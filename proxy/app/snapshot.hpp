@@ -38,4 +38,8 @@ struct Overrides {
     net::Loop& loop, net::Resolver& resolver, const config::Config& config,
     const Overrides& overrides = {});
 
+// What outlives a reload, from the upstreams of the same name and address: the connections that
+// exist, and the last offer where nothing that decides it has changed. At the moment of the swap.
+void carry_over(const Snapshot& previous, const Snapshot& next);
+
 }  // namespace waxseal::app

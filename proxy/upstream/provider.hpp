@@ -1,6 +1,7 @@
 // One configured upstream, as the sessions share it: how to reach it, who we are there, how many at
 // once, what it offered last time. Immutable but for the slots and that memory. Kept alive by
-// whoever uses it, so that a reload harms no running session.
+// whoever uses it, so that a reload harms no running session; slots and memory then go on in the
+// next.
 #pragma once
 
 #include <memory>

@@ -220,6 +220,46 @@ def test_garbage_for_authorities_keeps_the_old_ones(waxseal, scripted, directory
         assert client.transaction(message("kept")).code == 250
 
 
+def test_reload_keeps_what_the_upstream_offered(waxseal, scripted):
+    """Until it has been asked again; but not for another account."""
+    upstream = scripted()
+    proxy = waxseal(upstream)
+    proxy.wait_offer("8BITMIME")
+    upstream.wait_ended()
+    upstream.script = {"ehlo_tls": stall}
+    proxy.reload()
+    proxy.wait_event("reloaded")
+    with proxy.client() as client:
+        assert "8BITMIME" in client.offers()
+    table = dict(proxy.configuration["upstream"][0], username="another@example.test")
+    proxy.reload(dict(proxy.configuration, upstream=[table]))
+    proxy.wait_event("reloaded", count=2)
+    with proxy.client() as client:
+        assert "8BITMIME" not in client.offers()
+
+
+def test_max_connections_holds_over_a_reload(waxseal, scripted):
+    upstream = scripted()
+    proxy = waxseal(upstream, {"max_connections": 2}, timeouts={"queue": "1s"})
+    proxy.wait_offer("8BITMIME")
+    upstream.wait_ended()
+    with proxy.client() as first, proxy.client() as second, proxy.client() as third:
+        for client in (first, second):
+            client.ehlo()
+            client.open_data()
+        proxy.reload()
+        proxy.wait_event("reloaded")
+        third.ehlo()
+        assert third.command("MAIL FROM:<c@example.test>").status == "451 4.3.2"
+        table = dict(proxy.configuration["upstream"][0], max_connections=3)
+        proxy.reload(dict(proxy.configuration, upstream=[table]))
+        proxy.wait_event("reloaded", count=2)
+        third.ehlo()
+        assert third.transaction(message("third")).code == 250
+        for client in (first, second):
+            assert client.finish(message("busy")).code == 250
+
+
 def test_reload_opens_and_closes_listeners(waxseal, scripted):
     proxy = waxseal(scripted())
     second = free_port()
