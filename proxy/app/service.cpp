@@ -62,14 +62,15 @@ std::vector<net::Address> Service::addresses() const {
     return addresses;
 }
 
-std::expected<Service::Listening, Error> Service::open(const Snapshot::Listener& wanted) {
+std::expected<Service::Listening, Error> Service::open(const Snapshot::Listener& wanted,
+                                                       const std::vector<net::Listener*>& leaving) {
     auto settings = std::make_shared<relay::ListenerSettings>(wanted.settings);
     const auto address = net::Address::parse(wanted.address.host, wanted.address.port);
     if (!address)
         return std::unexpected(
             Error{"cannot listen on " + config::to_string(wanted.address) + ": not an IP address"});
     auto listener = net::Listener::open(
-        loop_, {.address = *address},
+        loop_, {.address = *address, .beside = leaving},
         [this, settings](std::unique_ptr<net::TcpChannel> channel, const net::Address& peer) {
             proxy_.accept(std::move(channel), peer.ip, *settings);
         });
@@ -77,10 +78,22 @@ std::expected<Service::Listening, Error> Service::open(const Snapshot::Listener&
     return Listening{wanted.address, *std::move(listener), std::move(settings)};
 }
 
+// Those whose address the next configuration does not have: a new one may overlap them.
+std::vector<net::Listener*> Service::leaving(const Snapshot& next) const {
+    std::vector<net::Listener*> result;
+    for (const Listening& one : listening_) {
+        const bool stays = std::ranges::any_of(
+            next.listeners, [&](const auto& wanted) { return wanted.address == one.address; });
+        if (!stays) result.push_back(one.listener.get());
+    }
+    return result;
+}
+
 // All or nothing: listeners that stay get new settings only when every new one could be opened.
 std::expected<void, Error> Service::adopt(std::shared_ptr<const Snapshot> snapshot) {
     std::vector<Listening> next;
     std::vector<Listening*> kept;  // beside each of `next`: the one it goes on from, or none
+    const std::vector<net::Listener*> going = leaving(*snapshot);
     for (const Snapshot::Listener& wanted : snapshot->listeners) {
         const auto have = std::find_if(listening_.begin(), listening_.end(), [&](Listening& one) {
             return one.address == wanted.address && std::ranges::find(kept, &one) == kept.end();
@@ -90,7 +103,7 @@ std::expected<void, Error> Service::adopt(std::shared_ptr<const Snapshot> snapsh
             next.push_back({wanted.address, nullptr, have->settings});
             continue;
         }
-        auto opened = open(wanted);
+        auto opened = open(wanted, going);
         if (!opened) return std::unexpected(opened.error());
         kept.push_back(nullptr);
         next.push_back(*std::move(opened));

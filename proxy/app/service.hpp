@@ -51,7 +51,9 @@ class Service {
     };
     enum class Phase { running, draining, ending };
 
-    [[nodiscard]] std::expected<Listening, Error> open(const Snapshot::Listener& wanted);
+    [[nodiscard]] std::expected<Listening, Error> open(const Snapshot::Listener& wanted,
+                                                       const std::vector<net::Listener*>& leaving);
+    [[nodiscard]] std::vector<net::Listener*> leaving(const Snapshot& next) const;
     [[nodiscard]] std::expected<void, Error> adopt(std::shared_ptr<const Snapshot> snapshot);
     void probe();
     void terminate();

@@ -114,6 +114,9 @@ class Listener::Acceptor final : public HandleOwner {
         });
     }
 
+    // Another socket of ours may be bound to the port while this holds.
+    void share(bool shared) { (void)enable(socket_, SOL_SOCKET, SO_REUSEPORT, shared ? 1 : 0); }
+
     [[nodiscard]] const Address& address() const noexcept { return address_; }
     [[nodiscard]] std::uint64_t attempts() const noexcept { return attempts_; }
 
@@ -194,17 +197,31 @@ class Listener::Acceptor final : public HandleOwner {
     std::uint64_t attempts_ = 0;
 };
 
+// The socket, or a negative errno. Linux lets a port be shared only by sockets that all ask for it
+// when the last is bound; later nobody else is to join, so it does not last.
+int Listener::open_beside(const ListenOptions& options) {
+    const int alone = open_socket(options);
+    if (alone != -EADDRINUSE || options.beside.empty()) return alone;
+    for (const Listener* const other : options.beside) other->acceptor_->share(true);
+    ListenOptions shared = options;
+    shared.reuse_port = true;
+    const int socket = open_socket(shared);
+    for (const Listener* const other : options.beside) other->acceptor_->share(false);
+    if (socket >= 0 && !options.reuse_port) (void)enable(socket, SOL_SOCKET, SO_REUSEPORT, 0);
+    return socket;
+}
+
 std::expected<std::unique_ptr<Listener>, Error> Listener::open(Loop& loop,
                                                                const ListenOptions& options,
                                                                OnAccept on_accept) {
-    int socket = open_socket(options);
+    int socket = open_beside(options);
     // A host without IPv6 has every IPv4 address all the same: that is what "[::]" asks for.
     const Address everywhere{};
     if ((socket == -EAFNOSUPPORT || socket == -EADDRNOTAVAIL) && !options.v6_only &&
         options.address.ip == everywhere.ip) {
         ListenOptions ipv4 = options;
         ipv4.address = *Address::parse("0.0.0.0", options.address.port);
-        socket = open_socket(ipv4);
+        socket = open_beside(ipv4);
     }
     if (socket < 0) return std::unexpected(listen_error(options.address, -socket));
     auto acceptor = std::make_unique<Acceptor>(loop, socket, std::move(on_accept));

@@ -13,6 +13,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "base/error.hpp"
 #include "net/address.hpp"
@@ -22,11 +23,16 @@
 
 namespace waxseal::net {
 
+class Listener;
+
 struct ListenOptions {
     Address address;  // port 0: any free one
     int backlog = 1024;
     bool v6_only = false;
     bool reuse_port = false;  // several workers, each with a socket of its own (SO_REUSEPORT)
+    // Ours, about to be closed: when one of them is what has the port (127.0.0.1:25 and
+    // 0.0.0.0:25), both listen for that while.
+    std::vector<Listener*> beside{};
 };
 
 class Listener {
@@ -50,6 +56,7 @@ class Listener {
   private:
     class Acceptor;
     explicit Listener(Held<Acceptor> acceptor);
+    static int open_beside(const ListenOptions& options);
     Held<Acceptor> acceptor_;
 };
 

@@ -17,6 +17,11 @@ def refused(port):
     return not listening(port)
 
 
+def listening_at(address, port):
+    with socket.socket() as probe:
+        return probe.connect_ex((address, port)) == 0
+
+
 # Stopping
 
 
@@ -273,6 +278,39 @@ def test_reload_opens_and_closes_listeners(waxseal, scripted):
         assert kept.command("NOOP").code == 250
     with proxy.client() as client:
         client.ehlo()
+
+
+def test_reload_to_an_address_that_overlaps(waxseal, scripted):
+    """From one address of a port to all of them and back; the old one stands when the new cannot be opened."""
+    proxy = waxseal(scripted())
+    everywhere = {"address": f"0.0.0.0:{proxy.port}", "allow": ["127.0.0.0/8"]}
+    with proxy.client() as kept, socket.create_server(("127.0.0.2", proxy.port)):
+        kept.ehlo()
+        proxy.reload(dict(proxy.configuration, listen=[everywhere]))  # somebody else is part of everywhere
+        assert "in use" in proxy.wait_event("reload_failed")["reason"]
+        assert kept.command("NOOP").code == 250
+    with proxy.client() as client:
+        client.ehlo()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        blocked = {"address": f"127.0.0.1:{taken.getsockname()[1]}"}
+        proxy.reload(dict(proxy.configuration, listen=[everywhere, blocked]))
+        proxy.wait_event("reload_failed", count=2)
+    with proxy.client() as client:
+        client.ehlo()
+    assert not listening_at("127.0.0.3", proxy.port)
+    for count, (listen, reachable) in enumerate([(everywhere, True), ({}, False)] * 2, 1):
+        proxy.reload(dict(proxy.configuration, listen=[listen]))
+        proxy.wait_event("reloaded", count=count)
+        with proxy.client() as client:
+            client.ehlo()
+        assert listening_at("127.0.0.3", proxy.port) == reachable
+        for shared in (False, True):  # nobody else gets the port
+            with socket.socket() as other:
+                if shared:
+                    other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                with pytest.raises(OSError):
+                    other.bind(("127.0.0.1", proxy.port))
+                    other.listen()
 
 
 def test_reload_storm(waxseal, scripted):
