@@ -40,14 +40,20 @@ void warn_of(const std::vector<config::Problem>& warnings) {
 // The log lives as long as this: what is queued is written at its end.
 class LogScope {
   public:
-    explicit LogScope(const config::Log& settings) {
-        log::install(std::make_shared<LogSink>(stderr_target(settings.format)),
-                     to_level(settings.level));
+    explicit LogScope(const config::Log& settings)
+        : sink_(std::make_shared<LogSink>(stderr_target(settings.format))) {
+        log::install(sink_, to_level(settings.level));
     }
     ~LogScope() { log::install(nullptr, log::Level::info); }
-    static void apply(const config::Log& settings) { log::set_lowest(to_level(settings.level)); }
     LogScope(const LogScope&) = delete;
     LogScope& operator=(const LogScope&) = delete;
+    void apply(const config::Log& settings) {
+        sink_->set_format(stderr_target(settings.format).format);
+        log::set_lowest(to_level(settings.level));
+    }
+
+  private:
+    std::shared_ptr<LogSink> sink_;
 };
 
 int check(const CheckCommand& command, const config::Environment& environment) {
@@ -97,7 +103,7 @@ int run(const RunCommand& command, const config::Environment& environment) {
         for (const config::Problem& problem : loaded.error()) say(problem.to_string());
         return exit_configuration;
     }
-    const LogScope log_scope(loaded->config.log);
+    LogScope log_scope(loaded->config.log);
     warn_of(loaded->warnings);
     Service service;
     auto snapshot = build(service.loop(), service.resolver(), loaded->config);
@@ -110,7 +116,7 @@ int run(const RunCommand& command, const config::Environment& environment) {
         return exit_system;
     }
     service.on_reload([&] { return reloaded(service, command.flags, environment); },
-                      [](const Snapshot& next) { LogScope::apply(next.config.log); });
+                      [&](const Snapshot& next) { log_scope.apply(next.config.log); });
     service.run();
     return exit_ok;
 }

@@ -183,6 +183,14 @@ def test_reload_changes_the_log_level(waxseal, scripted):
     proxy.wait_event("session_end")
 
 
+def test_reload_changes_the_log_format(waxseal, scripted):
+    proxy = waxseal(scripted(), log={"format": "json"}, log_format=None)
+    proxy.reload(dict(proxy.configuration, log={"format": "logfmt"}))
+    proxy.wait_text(" level=info event=reloaded ")
+    proxy.reload(proxy.configuration)
+    proxy.wait_event("reloaded")
+
+
 def test_reload_says_where_the_mistake_is(waxseal, scripted):
     proxy = waxseal(scripted())
     with open(proxy.file, "a", encoding="utf-8") as file:
