@@ -63,6 +63,7 @@ struct Builder {
     net::Resolver& resolver;
     const config::Config& config;
     const Overrides& overrides;
+    std::uint64_t room;
     Contexts contexts{};
     std::vector<Error> errors{};
 
@@ -132,7 +133,6 @@ relay::ListenerSettings Builder::listener(
                          [&](const auto& provider) { return provider->name == name; });
         if (found != providers.end()) session->providers.push_back(*found);
     }
-    const std::uint64_t room = net::max_sessions_for_rlimit();
     return {std::move(session),
             listen.allow,
             {std::min(config.limits.max_sessions, room), config.limits.max_sessions_per_client}};
@@ -149,9 +149,10 @@ bool same_offer(const config::Upstream& one, const config::Upstream& other) {
 std::expected<std::shared_ptr<const Snapshot>, std::vector<Error>> build(
     net::Loop& loop, net::Resolver& resolver, const config::Config& config,
     const Overrides& overrides) {
-    Builder builder{loop, resolver, config, overrides};
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->config = config;
+    snapshot->room = net::max_sessions_for_rlimit();
+    Builder builder{loop, resolver, config, overrides, snapshot->room};
     for (const config::Upstream& upstream : config.upstream)
         snapshot->providers.push_back(builder.provider(upstream));
     if (!builder.errors.empty()) return std::unexpected(std::move(builder.errors));

@@ -3,6 +3,7 @@
 // be wrong is found here, before anything is started or replaced.
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <map>
 #include <memory>
@@ -26,6 +27,7 @@ struct Snapshot {
     config::Config config;
     std::vector<std::shared_ptr<upstream::Provider>> providers;
     std::vector<Listener> listeners;
+    std::uint64_t room = 0;  // sessions that the limit of open files allows
 };
 
 // What a caller has in memory instead of a file: the demo's CA.

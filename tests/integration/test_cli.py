@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -27,9 +28,13 @@ def check(directory):
     """check(text): `waxseal check` of that file; the finished process, its errors with the directory cut off."""
     write_private(f"{directory}/password", "secret\n")
 
-    def make(text, *arguments, command="check", **env):
+    def make(text, *arguments, command="check", limits=None, **env):
         write_private(f"{directory}/waxseal.toml", text)
-        done = run(command, "-c", f"{directory}/waxseal.toml", *arguments, env=environment(**env))
+        def limit():
+            for what, values in (limits or {}).items():
+                resource.setrlimit(what, values)
+
+        done = run(command, "-c", f"{directory}/waxseal.toml", *arguments, env=environment(**env), preexec_fn=limit)
         done.lines = done.stderr.replace(f"{directory}/", "").splitlines()
         return done
 
@@ -121,6 +126,14 @@ def test_world_readable_password_is_warned_about(check, directory):
     done = check(GOOD)
     assert done.returncode == 0
     assert "waxseal.toml:4:17: " in "\n".join(done.lines) and "chmod 600" in done.stderr
+
+
+def test_more_sessions_than_descriptors_are_warned_about(check):
+    for wanted, warned in [(96, False), (97, True)]:
+        done = check(GOOD + f"[limits]\nmax_sessions = {wanted}\n", limits={resource.RLIMIT_NOFILE: (256, 256)})
+        assert done.returncode == 0
+        assert ("max_sessions: only 96 of 97 " in done.stderr and "LimitNOFILE" in done.stderr) == warned
+        assert len(done.lines) == warned
 
 
 def test_no_upstream_at_all(directory):

@@ -370,6 +370,20 @@ def test_no_descriptor_or_memory_leaks(waxseal, scripted):
     assert sanitized() or proxy.memory() - memory < 4096
 
 
+def test_more_sessions_than_descriptors_are_warned_about(waxseal, scripted):
+    upstream = scripted()
+    few = ["prlimit", "--nofile=256:256"]
+    proxy = waxseal(upstream, prefix=few, limits={"max_sessions": 97})
+    warning = proxy.wait_event("max_sessions_capped")
+    assert (warning["max_sessions"], warning["possible"]) == (97, 96)
+    assert "LimitNOFILE" in warning["advice"] and "ulimit -n" in warning["advice"]
+    proxy.reload()
+    proxy.wait_event("max_sessions_capped", count=2)
+    proxy.reload(dict(proxy.configuration, limits={"max_sessions": 96}))
+    proxy.wait_event("reloaded", count=2)
+    assert len(proxy.events("max_sessions_capped")) == 2
+
+
 def processor_seconds(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
         fields = file.read().rpartition(")")[2].split()
