@@ -2,15 +2,32 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <utility>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "base/log.hpp"
 
 namespace waxseal::app {
 
 namespace {
+
 // Between the last session's end and ours: what it wrote last is with the kernel by then.
 constexpr Duration last_words = std::chrono::milliseconds(50);
+// What so many sessions at once have used is worth giving back.
+constexpr std::size_t crowd = 64;
+// Until the last connections of a crowd have been closed too.
+constexpr Duration trim_delay = std::chrono::seconds(1);
+
+void trim_memory() {
+#ifdef __GLIBC__
+    ::malloc_trim(0);
+#endif
+    log::debug("memory_trimmed");
+}
+
 }  // namespace
 
 Service::Service() : proxy_(loop_) {
@@ -20,6 +37,10 @@ Service::Service() : proxy_(loop_) {
         proxy_.stop_all();
     });
     end_alarm_ = loop_.alarm([this] { loop_.stop(); });
+    trim_alarm_ = loop_.alarm(trim_memory);
+    proxy_.on_empty([this](std::size_t most) {
+        if (most >= crowd) trim_alarm_->arm(trim_delay);
+    });
     loop_.on_signal(SIGTERM, [this] { terminate(); });
     loop_.on_signal(SIGINT, [this] { terminate(); });
     loop_.on_signal(SIGHUP, [this] { reload(); });

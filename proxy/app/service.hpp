@@ -68,6 +68,7 @@ class Service {
     std::vector<std::unique_ptr<upstream::Probe>> probes_;
     std::unique_ptr<Alarm> drain_alarm_;
     std::unique_ptr<Alarm> end_alarm_;
+    std::unique_ptr<Alarm> trim_alarm_;
     Source reload_;
     Applied applied_;
     Phase phase_ = Phase::running;

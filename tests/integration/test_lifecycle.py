@@ -370,6 +370,25 @@ def test_no_descriptor_or_memory_leaks(waxseal, scripted):
     assert sanitized() or proxy.memory() - memory < 4096
 
 
+def test_memory_is_given_back_after_a_crowd(waxseal, scripted):
+    """And nothing is done after each lone device."""
+    proxy = waxseal(scripted())
+
+    def sessions(count):
+        before = len(proxy.events("session_end"))
+        clients = [proxy.client() for _ in range(count)]
+        for client in clients:
+            client.close()
+        wait_until(lambda: len(proxy.events("session_end")) == before + count)
+
+    sessions(1)
+    sessions(63)
+    time.sleep(1.5)
+    assert not proxy.events("memory_trimmed")
+    sessions(64)
+    proxy.wait_event("memory_trimmed")
+
+
 def test_more_sessions_than_descriptors_are_warned_about(waxseal, scripted):
     upstream = scripted()
     few = ["prlimit", "--nofile=256:256"]
