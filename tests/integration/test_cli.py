@@ -67,6 +67,20 @@ def test_usage_errors(arguments):
     assert done.stderr != "" and done.stdout == ""
 
 
+def test_hardening():
+    """Position-independent, relocations read-only, no executable stack; what is installed binds all symbols at start."""
+    done = subprocess.run(["readelf", "--wide", "--file-header", "--program-headers", "--dynamic", binary()], capture_output=True,
+                          text=True, timeout=60, check=True, env={**os.environ, "LC_ALL": "C"})
+    assert re.search(r"^ *Type: +DYN\b", done.stdout, re.M)
+    assert re.search(r"^ *INTERP\b", done.stdout, re.M), "a shared object, not a program"
+    assert re.search(r"^ *GNU_RELRO\b", done.stdout, re.M)
+    assert re.search(r"^ *GNU_STACK( +0x[0-9a-f]+){5} RW +0x", done.stdout, re.M)
+    assert not re.search(r"^ *LOAD .* RWE ", done.stdout, re.M)
+    assert not re.search(r"\((TEXTREL|RPATH|RUNPATH)\)", done.stdout)
+    if os.path.basename(os.path.dirname(binary())) == "release":
+        assert re.search(r"\(FLAGS_1\).*\bNOW\b", done.stdout) and re.search(r"\(FLAGS_1\).*\bPIE\b", done.stdout)
+
+
 # check
 
 
