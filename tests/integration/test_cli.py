@@ -13,7 +13,7 @@ from support.client import Client
 from support.messages import message
 from support.net import free_port, listening, wait_until
 from support.process import Process
-from support.proxy import binary, environment, run, write_private
+from support.proxy import ROOT, binary, environment, run, write_private
 
 GOOD = """\
 [[upstream]]
@@ -79,6 +79,15 @@ def test_hardening():
     assert not re.search(r"\((TEXTREL|RPATH|RUNPATH)\)", done.stdout)
     if os.path.basename(os.path.dirname(binary())) == "release":
         assert re.search(r"\(FLAGS_1\).*\bNOW\b", done.stdout) and re.search(r"\(FLAGS_1\).*\bPIE\b", done.stdout)
+
+
+@pytest.mark.parametrize("machine, flag", [("x86_64", "-fcf-protection"), ("aarch64", "-mbranch-protection=standard"), ("riscv64", "")])
+def test_mbedtls_is_built_with_the_flags_of_the_machine(machine, flag):
+    script = f". {ROOT}/scripts/mbedtls.sh; mbedtls_branch_protection {machine}"
+    done = subprocess.run(["bash", "-ec", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == flag
+    with open(f"{ROOT}/scripts/mbedtls.sh", encoding="utf-8") as file:
+        assert '$(mbedtls_branch_protection "$(uname -m)")' in file.read()
 
 
 # check
