@@ -100,6 +100,14 @@ mbedtls_patch() {
     done <"$series"
 }
 
+# As Flags.cmake has it: each compiler refuses the other machine's flag.
+mbedtls_branch_protection() {
+    case $1 in
+    x86_64 | amd64) printf '%s\n' -fcf-protection ;;
+    aarch64 | arm64) printf '%s\n' -mbranch-protection=standard ;;
+    esac
+}
+
 mbedtls_build() {
     local work=$WAXSEAL_CACHE/work.$$ state version prefix
     mkdir -p "$work"
@@ -117,7 +125,7 @@ mbedtls_build() {
     cp "$WAXSEAL_ROOT/scripts/mbedtls_user_config.h" "$prefix/include/"
     cmake -S "$work/mbedtls" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=None \
         -DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_INSTALL_LIBDIR=lib \
-        -DCMAKE_C_FLAGS="-O2 -g1 -fPIC -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fcf-protection" \
+        -DCMAKE_C_FLAGS="-O2 -g1 -fPIC -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection $(mbedtls_branch_protection "$(uname -m)")" \
         -DENABLE_TESTING=OFF -DENABLE_PROGRAMS=OFF -DUSE_SHARED_MBEDTLS_LIBRARY=OFF -DGEN_FILES=OFF \
         -DMBEDTLS_FATAL_WARNINGS=OFF -DMBEDTLS_USER_CONFIG_FILE="$prefix/include/mbedtls_user_config.h"
     cmake --build "$work/build" --parallel "$(jobs_count)"

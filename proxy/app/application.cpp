@@ -45,16 +45,39 @@ void warn_of(const std::vector<config::Problem>& warnings) {
         log::warn("configuration_warning", {{"text", warning.to_string()}});
 }
 
+constexpr std::string_view more_files =
+    "raise the limit of open files (LimitNOFILE= in the systemd unit, ulimit -n in a shell) or "
+    "lower "
+    "max_sessions";
+
+bool capped(const Snapshot& snapshot) {
+    return snapshot.room < snapshot.config.limits.max_sessions;
+}
+
+void warn_of_cap(const Snapshot& snapshot) {
+    if (!capped(snapshot)) return;
+    log::warn("max_sessions_capped", {{"max_sessions", snapshot.config.limits.max_sessions},
+                                      {"possible", snapshot.room},
+                                      {"advice", more_files}});
+}
+
 // The log lives as long as this: what is queued is written at its end.
 class LogScope {
   public:
-    explicit LogScope(const config::Log& settings) {
-        log::install(std::make_shared<LogSink>(stderr_target(settings.format)),
-                     to_level(settings.level));
+    explicit LogScope(const config::Log& settings)
+        : sink_(std::make_shared<LogSink>(stderr_target(settings.format))) {
+        log::install(sink_, to_level(settings.level));
     }
     ~LogScope() { log::install(nullptr, log::Level::info); }
     LogScope(const LogScope&) = delete;
     LogScope& operator=(const LogScope&) = delete;
+    void apply(const config::Log& settings) {
+        sink_->set_format(stderr_target(settings.format).format);
+        log::set_lowest(to_level(settings.level));
+    }
+
+  private:
+    std::shared_ptr<LogSink> sink_;
 };
 
 int check(const CheckCommand& command, const config::Environment& environment) {
@@ -70,6 +93,11 @@ int check(const CheckCommand& command, const config::Environment& environment) {
     if (!snapshot) {
         for (const Error& error : snapshot.error()) say(error.text);
         return exit_configuration;
+    }
+    if (capped(**snapshot)) {
+        say("[limits] max_sessions: only " + std::to_string((*snapshot)->room) + " of " +
+            std::to_string(loaded->config.limits.max_sessions) + " are possible here; " +
+            std::string(more_files));
     }
     const std::string file = loaded->config.file.empty() ? "no file" : loaded->config.file;
     (void)std::printf("%s: ok, %zu listener(s), %zu upstream(s)\n", file.c_str(),
@@ -95,7 +123,6 @@ std::shared_ptr<const Snapshot> reloaded(Service& service, const config::Flags& 
         return nullptr;
     }
     warn_of(loaded->warnings);
-    log::set_lowest(to_level(loaded->config.log.level));
     return *std::move(snapshot);
 }
 
@@ -105,7 +132,7 @@ int run(const RunCommand& command, const config::Environment& environment) {
         for (const config::Problem& problem : loaded.error()) say(problem.to_string());
         return exit_configuration;
     }
-    const LogScope log_scope(loaded->config.log);
+    LogScope log_scope(loaded->config.log);
     warn_of(loaded->warnings);
     Service service;
     auto snapshot = build(service.loop(), service.resolver(), loaded->config);
@@ -113,11 +140,16 @@ int run(const RunCommand& command, const config::Environment& environment) {
         for (const Error& error : snapshot.error()) say(error.text);
         return exit_configuration;
     }
+    warn_of_cap(**snapshot);
     if (auto started = service.start(*std::move(snapshot)); !started) {
         say(started.error().text);
         return exit_system;
     }
-    service.on_reload([&] { return reloaded(service, command.flags, environment); });
+    service.on_reload([&] { return reloaded(service, command.flags, environment); },
+                      [&](const Snapshot& next) {
+                          log_scope.apply(next.config.log);
+                          warn_of_cap(next);
+                      });
     service.run();
     return exit_ok;
 }

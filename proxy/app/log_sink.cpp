@@ -50,11 +50,11 @@ std::string_view priority(log::Level level) noexcept {
     return "<3>";
 }
 
-std::string make_line(const LogTarget& target, log::Level level, std::string_view event,
+std::string make_line(bool journal, log::Format format, log::Level level, std::string_view event,
                       const log::Fields& fields) {
-    const bool bare = target.journal && target.format != log::Format::json;
+    const bool bare = journal && format != log::Format::json;
     std::string line(bare ? priority(level) : std::string_view());
-    line += log::format(target.format, bare ? std::string() : timestamp(), level, event, fields);
+    line += log::format(format, bare ? std::string() : timestamp(), level, event, fields);
     return line += '\n';
 }
 
@@ -128,21 +128,25 @@ class LogSink::Backend final {
     }
 
     void write(log::Level level, std::string_view event, const log::Fields& fields) {
-        const std::string line = make_line(target_, level, event, fields);
+        const std::string line =
+            make_line(target_.journal, output_->format.load(), level, event, fields);
         // A string_view is not taken for a format: braces in it are only braces.
         logger_->log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
     }
 
+    void set_format(log::Format format) noexcept { output_->format.store(format); }
+
   private:
     struct Output final : spdlog::sinks::sink {
-        explicit Output(const LogTarget& where) : writer(where.descriptor), target(where) {}
+        explicit Output(const LogTarget& where)
+            : writer(where.descriptor), journal(where.journal), format(where.format) {}
         void watch(spdlog::details::thread_pool* queue) { pool.store(queue); }
 
         void log(const spdlog::details::log_msg& message) override {
             if (auto* queue = pool.load(); queue != nullptr) {
                 const std::size_t dropped = queue->overrun_counter();
                 if (dropped > reported) {
-                    writer.write(make_line(target, log::Level::warn, "log_dropped",
+                    writer.write(make_line(journal, format.load(), log::Level::warn, "log_dropped",
                                            {{"lines", dropped - reported}}));
                 }
                 reported = dropped;
@@ -154,7 +158,8 @@ class LogSink::Backend final {
         void set_formatter(std::unique_ptr<spdlog::formatter>) override {}
 
         Writer writer;
-        LogTarget target;
+        bool journal;
+        std::atomic<log::Format> format;
         std::atomic<spdlog::details::thread_pool*> pool{nullptr};
         std::size_t reported = 0;
     };
@@ -176,6 +181,8 @@ void LogSink::write(log::Level level, std::string_view event, const log::Fields&
         return;
     }
 }
+
+void LogSink::set_format(log::Format format) noexcept { backend_->set_format(format); }
 
 LogTarget stderr_target(config::LogFormat format) {
     LogTarget target;

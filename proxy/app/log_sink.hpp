@@ -44,6 +44,8 @@ class LogSink final : public log::Sink {
 
     void write(log::Level level, std::string_view event,
                const log::Fields& fields) noexcept override;
+    // From the next line on.
+    void set_format(log::Format format) noexcept;
 
   private:
     class Backend;

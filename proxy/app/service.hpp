@@ -23,6 +23,7 @@ namespace waxseal::app {
 class Service {
   public:
     using Source = std::function<std::shared_ptr<const Snapshot>()>;
+    using Applied = std::function<void(const Snapshot&)>;
 
     Service();
     ~Service();
@@ -35,8 +36,8 @@ class Service {
     // Opens all listeners, or none and says why.
     [[nodiscard]] std::expected<void, Error> start(std::shared_ptr<const Snapshot> snapshot);
     // `reload` makes the next snapshot, or nothing when the new configuration is bad (it has then
-    // logged why).
-    void on_reload(Source reload);
+    // logged why). It changes nothing yet: `applied` hears when the new one is in force.
+    void on_reload(Source reload, Applied applied);
     // Returns when the drain is complete or was cut short.
     void run();
     // The addresses really bound, in the order of the configuration.
@@ -50,7 +51,9 @@ class Service {
     };
     enum class Phase { running, draining, ending };
 
-    [[nodiscard]] std::expected<Listening, Error> open(const Snapshot::Listener& wanted);
+    [[nodiscard]] std::expected<Listening, Error> open(const Snapshot::Listener& wanted,
+                                                       const std::vector<net::Listener*>& leaving);
+    [[nodiscard]] std::vector<net::Listener*> leaving(const Snapshot& next) const;
     [[nodiscard]] std::expected<void, Error> adopt(std::shared_ptr<const Snapshot> snapshot);
     void terminate();
     void end();
@@ -64,7 +67,9 @@ class Service {
     std::unique_ptr<upstream::Prober> prober_;
     std::unique_ptr<Alarm> drain_alarm_;
     std::unique_ptr<Alarm> end_alarm_;
+    std::unique_ptr<Alarm> trim_alarm_;
     Source reload_;
+    Applied applied_;
     Phase phase_ = Phase::running;
 };
 

@@ -75,6 +75,7 @@ struct Builder {
     net::Resolver& resolver;
     const config::Config& config;
     const Overrides& overrides;
+    std::uint64_t room;
     Contexts contexts{};
     std::vector<Error> errors{};
 
@@ -141,10 +142,15 @@ relay::ListenerSettings Builder::listener(
                          [&](const auto& provider) { return provider->name == name; });
         if (found != providers.end()) session->providers.push_back(*found);
     }
-    const std::uint64_t room = net::max_sessions_for_rlimit();
     return {std::move(session),
             listen.allow,
             {std::min(config.limits.max_sessions, room), config.limits.max_sessions_per_client}};
+}
+
+// Whether a server at the same address would offer the same to both.
+bool same_offer(const config::Upstream& one, const config::Upstream& other) {
+    return one.tls == other.tls && one.server_name == other.server_name &&
+           one.ca_file == other.ca_file && one.auth == other.auth && one.username == other.username;
 }
 
 }  // namespace
@@ -152,9 +158,10 @@ relay::ListenerSettings Builder::listener(
 std::expected<std::shared_ptr<const Snapshot>, std::vector<Error>> build(
     net::Loop& loop, net::Resolver& resolver, const config::Config& config,
     const Overrides& overrides) {
-    Builder builder{loop, resolver, config, overrides};
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->config = config;
+    snapshot->room = net::max_sessions_for_rlimit();
+    Builder builder{loop, resolver, config, overrides, snapshot->room};
     for (const config::Upstream& upstream : config.upstream)
         snapshot->providers.push_back(builder.provider(upstream));
     if (!builder.errors.empty()) return std::unexpected(std::move(builder.errors));
@@ -163,6 +170,19 @@ std::expected<std::shared_ptr<const Snapshot>, std::vector<Error>> build(
             {listen.address, builder.listener(listen, snapshot->providers)});
     }
     return snapshot;
+}
+
+void carry_over(const Snapshot& previous, const Snapshot& next) {
+    for (std::size_t i = 0; i < next.providers.size(); ++i) {
+        const config::Upstream& now = next.config.upstream[i];
+        for (std::size_t k = 0; k < previous.providers.size(); ++k) {
+            const config::Upstream& before = previous.config.upstream[k];
+            if (before.name != now.name || before.address != now.address) continue;
+            next.providers[i]->slots.succeed(previous.providers[k]->slots);
+            if (same_offer(before, now))
+                next.providers[i]->last_offer = previous.providers[k]->last_offer;
+        }
+    }
 }
 
 }  // namespace waxseal::app

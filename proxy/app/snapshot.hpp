@@ -3,6 +3,7 @@
 // be wrong is found here, before anything is started or replaced.
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <map>
 #include <memory>
@@ -26,6 +27,7 @@ struct Snapshot {
     config::Config config;
     std::vector<std::shared_ptr<upstream::Provider>> providers;
     std::vector<Listener> listeners;
+    std::uint64_t room = 0;  // sessions that the limit of open files allows
 };
 
 // What a caller has in memory instead of a file: the demo's CA.
@@ -37,5 +39,9 @@ struct Overrides {
 [[nodiscard]] std::expected<std::shared_ptr<const Snapshot>, std::vector<Error>> build(
     net::Loop& loop, net::Resolver& resolver, const config::Config& config,
     const Overrides& overrides = {});
+
+// What outlives a reload, from the upstreams of the same name and address: the connections that
+// exist, and the last offer where nothing that decides it has changed. At the moment of the swap.
+void carry_over(const Snapshot& previous, const Snapshot& next);
 
 }  // namespace waxseal::app

@@ -158,9 +158,11 @@ constexpr std::array upstream_rows{
         "ca_file", "path", R"("ca.pem")", "the system's trust store",
         "PEM file of the authorities to trust for this upstream, instead of the system's.",
         read_text<&Upstream::ca_file>},
-    Key<Upstream>{"auth", "auto | none | plain | login | cram-md5", R"("auto")", "",
-                  "How to log in; auto takes the strongest that both sides have.",
-                  read_choice<&Upstream::auth, upstream_auth>},
+    Key<Upstream>{
+        "auth", "auto | none | plain | login | cram-md5", R"("auto")", "",
+        "How to log in; auto takes the first of PLAIN, LOGIN and CRAM-MD5 that is offered, "
+        "over verified TLS.",
+        read_choice<&Upstream::auth, upstream_auth>},
     Key<Upstream>{"username", "text", R"("scanner@example.com")", "no login",
                   "The account to send as.", read_text<&Upstream::username>},
     Key<Upstream>{"password_file", "path", R"("/run/secrets/smtp-password")", "no login",

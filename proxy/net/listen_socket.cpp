@@ -235,6 +235,10 @@ std::string ListenSocket::text() const {
     return name_.empty() ? address_.text() : name_ + " (" + address_.text() + ")";
 }
 
+void ListenSocket::share(bool shared) noexcept {
+    if (!address_.local()) (void)enable(fd_, SOL_SOCKET, SO_REUSEPORT, shared ? 1 : 0);
+}
+
 // The file first: who finds it gone may make his own at once, and that must not be removed.
 void ListenSocket::close() noexcept {
     if (fd_ < 0) return;

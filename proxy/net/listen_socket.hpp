@@ -31,6 +31,8 @@ class ListenSocket {
     [[nodiscard]] const SocketAddress& address() const noexcept { return address_; }
     // "127.0.0.1:25", "unix:/run/waxseal.sock", "smtp.socket (127.0.0.1:25)".
     [[nodiscard]] std::string text() const;
+    // Another TCP socket may be bound to the port while this holds (SO_REUSEPORT).
+    void share(bool shared) noexcept;
     void close() noexcept;
 
   private:

@@ -60,6 +60,8 @@ class Listener::Acceptor final : public HandleOwner {
         });
     }
 
+    void share(bool shared) noexcept { socket_.share(shared); }
+
     [[nodiscard]] const SocketAddress& address() const noexcept { return socket_.address(); }
     [[nodiscard]] std::string text() const { return socket_.text(); }
     [[nodiscard]] std::uint64_t attempts() const noexcept { return attempts_; }
@@ -141,10 +143,24 @@ class Listener::Acceptor final : public HandleOwner {
     std::uint64_t attempts_ = 0;
 };
 
+// Linux lets a port be shared only by sockets that all ask for it when the last is bound; later
+// nobody else is to join, so it does not last.
+std::expected<ListenSocket, Error> Listener::open_beside(const ListenOptions& options) {
+    auto alone = ListenSocket::open(options);
+    if (alone || options.beside.empty()) return alone;
+    for (const Listener* const other : options.beside) other->acceptor_->share(true);
+    ListenOptions shared = options;
+    shared.reuse_port = true;
+    auto socket = ListenSocket::open(shared);
+    for (const Listener* const other : options.beside) other->acceptor_->share(false);
+    if (socket && !options.reuse_port) socket->share(false);
+    return socket;
+}
+
 std::expected<std::unique_ptr<Listener>, Error> Listener::open(Loop& loop,
                                                                const ListenOptions& options,
                                                                OnAccept on_accept) {
-    auto socket = ListenSocket::open(options);
+    auto socket = open_beside(options);
     if (!socket) return std::unexpected(socket.error());
     auto acceptor = std::make_unique<Acceptor>(loop, *std::move(socket), std::move(on_accept));
     if (const int error = acceptor->start(); error != 0)

@@ -18,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.hpp"
 #include "net/activation.hpp"
@@ -28,6 +29,9 @@
 
 namespace waxseal::net {
 
+class Listener;
+class ListenSocket;
+
 struct ListenOptions {
     SocketAddress address = {};                     // port 0: any free one
     std::optional<InheritedSocket> inherited = {};  // instead of an address
@@ -35,6 +39,9 @@ struct ListenOptions {
     unsigned unix_mode = 0660;  // who may connect, of a unix socket
     bool v6_only = false;
     bool reuse_port = false;  // several workers, each with a socket of its own (SO_REUSEPORT)
+    // Ours, about to be closed: when one of them is what has the port (127.0.0.1:25 and
+    // 0.0.0.0:25), both listen for that while.
+    std::vector<Listener*> beside{};
 };
 
 class Listener {
@@ -62,6 +69,8 @@ class Listener {
   private:
     class Acceptor;
     explicit Listener(Held<Acceptor> acceptor);
+    [[nodiscard]] static std::expected<ListenSocket, Error> open_beside(
+        const ListenOptions& options);
     Held<Acceptor> acceptor_;
 };
 

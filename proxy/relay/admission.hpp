@@ -27,9 +27,6 @@ struct AdmissionLimits {
     std::uint64_t max_connections_per_minute = 0;  // of one client; 0: any
 };
 
-// What counts as one client: an IPv6 client is its /64, one host has 2^64 addresses there.
-[[nodiscard]] IpAddress client_key(const IpAddress& address) noexcept;
-
 // Flow: admit(); when admitted, leave() once at the session's end, with the same address.
 class Admission {
   public:

@@ -1,5 +1,6 @@
 #include "relay/proxy.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <random>
@@ -54,6 +55,7 @@ void Proxy::accept(std::unique_ptr<Channel> channel, const IpAddress& client,
                                              std::move(who), [this, key](Session&) { ended(key); });
     Session& started = *session;
     sessions_.emplace(key, Entry{std::move(session), client});
+    most_ = std::max(most_, sessions_.size());
     started.start();
 }
 
@@ -74,7 +76,10 @@ void Proxy::ended(std::uint64_t key) {
     admission_.leave(entry->second.client);
     retire(reactor_, std::move(entry->second.session));
     sessions_.erase(entry);
-    if (sessions_.empty() && drained_) reactor_.defer(drained_);
+    if (!sessions_.empty()) return;
+    const std::size_t most = std::exchange(most_, 0U);
+    if (on_empty_) reactor_.defer([told = on_empty_, most] { told(most); });
+    if (drained_) reactor_.defer(drained_);
 }
 
 void Proxy::drain(std::function<void()> done) {

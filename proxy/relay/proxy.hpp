@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/channel.hpp"
@@ -41,6 +42,9 @@ class Proxy {
     // reactor when none is left.
     void drain(std::function<void()> done);
     void stop_all();
+    // Called through the reactor whenever the last session has gone, with how many there were at
+    // once since the time before.
+    void on_empty(std::function<void(std::size_t most)> told) { on_empty_ = std::move(told); }
     [[nodiscard]] std::size_t sessions() const noexcept { return sessions_.size(); }
 
   private:
@@ -59,6 +63,8 @@ class Proxy {
     std::uint64_t id_base_;
     std::function<void()> drained_;
     Refusals refusals_;
+    std::function<void(std::size_t)> on_empty_;
+    std::size_t most_ = 0;
 };
 
 }  // namespace waxseal::relay

@@ -1,6 +1,7 @@
 // One configured upstream, as the sessions share it: how to reach it, who we are there, how many at
 // once, what it offered last time, whether it works. Immutable but for the slots and those
-// memories. Kept alive by whoever uses it, so that a reload harms no running session.
+// memories, which go on in the next after a reload. Kept alive by whoever uses it, so that a
+// reload harms no running session.
 //
 // Attempts at it are judged through succeeded(), failed() and lost(), which tell its breaker and
 // log upstream_down and upstream_up once for each change.

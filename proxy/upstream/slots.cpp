@@ -1,11 +1,20 @@
 #include "upstream/slots.hpp"
 
+#include <cassert>
 #include <utility>
 
 namespace waxseal::upstream {
 
 std::unique_ptr<Slots::Request> Slots::request(std::function<void()> notify) {
     return std::make_unique<Request>(reactor_, state_, std::move(notify));
+}
+
+void Slots::succeed(const Slots& previous) {
+    assert(in_use() == 0 && waiting() == 0);
+    const std::size_t capacity = state_->capacity;
+    state_ = previous.state_;
+    state_->capacity = capacity;
+    Request::grant_waiting(reactor_, *state_);
 }
 
 Slots::Request::Request(Reactor& reactor, std::shared_ptr<State> state,
@@ -58,15 +67,23 @@ Slots::Request::~Request() {
         state_->waiting.remove(this);
         return;
     }
-    if (state_->waiting.empty()) {
-        --state_->in_use;
-        return;
+    --state_->in_use;
+    if (state_->in_use < state_->capacity) {
+        grant_waiting(reactor_, *state_);
+    } else if (!state_->waiting.empty()) {
+        // Too many still for a capacity that has become smaller: the next holder is asked.
+        reclaim_one(reactor_, state_);
     }
-    // The slot passes on: in_use stays as it is.
-    Request* next = state_->waiting.front();
-    state_->waiting.pop_front();
-    next->granted_ = true;
-    call_later(reactor_, next->notify_);
+}
+
+void Slots::Request::grant_waiting(Reactor& reactor, State& state) {
+    while (!state.waiting.empty() && state.in_use < state.capacity) {
+        Request* const next = state.waiting.front();
+        state.waiting.pop_front();
+        ++state.in_use;
+        next->granted_ = true;
+        call_later(reactor, next->notify_);
+    }
 }
 
 }  // namespace waxseal::upstream

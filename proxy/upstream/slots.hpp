@@ -2,7 +2,8 @@
 //
 // Flow: request() at once gives a Request; granted() says whether it holds a slot now; notify is
 // called (through the reactor, never from inside request()) when that changes. Destroying the
-// Request gives the slot back, or leaves the queue. Not thread-safe.
+// Request gives the slot back, or leaves the queue. After a reload the new Slots succeed() the old
+// ones: all count as one from then on. Not thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -22,6 +23,9 @@ class Slots {
         : reactor_(reactor), state_(std::make_shared<State>(capacity)) {}
 
     [[nodiscard]] std::unique_ptr<Request> request(std::function<void()> notify);
+    // Goes on from `previous`, whose holders and waiters stay, with our own capacity: a larger one
+    // grants waiters now, a smaller one takes effect as connections end. Before any request().
+    void succeed(const Slots& previous);
     [[nodiscard]] std::size_t in_use() const noexcept { return state_->in_use; }
     [[nodiscard]] std::size_t waiting() const noexcept { return state_->waiting.size(); }
 
@@ -52,6 +56,7 @@ class Slots::Request {
 
   private:
     friend class Slots;
+    static void grant_waiting(Reactor& reactor, State& state);
     static void call_later(Reactor& reactor,
                            const std::shared_ptr<std::function<void()>>& function);
     static void reclaim_one(Reactor& reactor, const std::shared_ptr<State>& state);

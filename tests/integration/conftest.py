@@ -143,7 +143,7 @@ def waxseal(directory):
 
     upstream=…     keys of [[upstream]] to change (None: leave out)
     listen=…       keys of [[listen]]
-    server=… limits=… timeouts=…: further tables; all else: see support.proxy.Waxseal
+    server=… limits=… timeouts=… log=…: further tables; all else: see support.proxy.Waxseal
     """
     made = []
 
@@ -153,7 +153,7 @@ def waxseal(directory):
             "listen": [listen or {}],
             "upstream": [proxy.upstream_table(directory, one, **(upstream or {})) for one in upstreams],
         }
-        configuration |= {table: options.pop(table) for table in ("server", "limits", "timeouts") if table in options}
+        configuration |= {table: options.pop(table) for table in ("server", "limits", "timeouts", "log") if table in options}
         own = os.path.join(directory, f"waxseal-{len(made)}")
         running = proxy.Waxseal(own, configuration, **options)
         running.configuration = configuration

@@ -6,6 +6,7 @@ import hmac
 import os
 import pty
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from support.client import Client
 from support.messages import message
 from support.net import free_port, listening, wait_until
 from support.process import Process
-from support.proxy import binary, environment, run, write_private
+from support.proxy import ROOT, binary, environment, run, write_private
 
 GOOD = """\
 [[upstream]]
@@ -32,9 +33,13 @@ def check(directory):
     """check(text): `waxseal check` of that file; the finished process, its errors with the directory cut off."""
     write_private(f"{directory}/password", "secret\n")
 
-    def make(text, *arguments, command="check", **env):
+    def make(text, *arguments, command="check", limits=None, **env):
         write_private(f"{directory}/waxseal.toml", text)
-        done = run(command, "-c", f"{directory}/waxseal.toml", *arguments, env=environment(**env))
+        def limit():
+            for what, values in (limits or {}).items():
+                resource.setrlimit(what, values)
+
+        done = run(command, "-c", f"{directory}/waxseal.toml", *arguments, env=environment(**env), preexec_fn=limit)
         done.lines = done.stderr.replace(f"{directory}/", "").splitlines()
         return done
 
@@ -137,6 +142,27 @@ def test_hash_password_at_a_terminal_asks_twice_and_shows_nothing():
 
 def test_hash_password_at_a_terminal_can_be_interrupted():
     assert at_terminal(signal.SIGINT) == (b"Password: ", -signal.SIGINT)
+def test_hardening():
+    """Position-independent, relocations read-only, no executable stack; what is installed binds all symbols at start."""
+    done = subprocess.run(["readelf", "--wide", "--file-header", "--program-headers", "--dynamic", binary()], capture_output=True,
+                          text=True, timeout=60, check=True, env={**os.environ, "LC_ALL": "C"})
+    assert re.search(r"^ *Type: +DYN\b", done.stdout, re.M)
+    assert re.search(r"^ *INTERP\b", done.stdout, re.M), "a shared object, not a program"
+    assert re.search(r"^ *GNU_RELRO\b", done.stdout, re.M)
+    assert re.search(r"^ *GNU_STACK( +0x[0-9a-f]+){5} RW +0x", done.stdout, re.M)
+    assert not re.search(r"^ *LOAD .* RWE ", done.stdout, re.M)
+    assert not re.search(r"\((TEXTREL|RPATH|RUNPATH)\)", done.stdout)
+    if os.path.basename(os.path.dirname(binary())) == "release":
+        assert re.search(r"\(FLAGS_1\).*\bNOW\b", done.stdout) and re.search(r"\(FLAGS_1\).*\bPIE\b", done.stdout)
+
+
+@pytest.mark.parametrize("machine, flag", [("x86_64", "-fcf-protection"), ("aarch64", "-mbranch-protection=standard"), ("riscv64", "")])
+def test_mbedtls_is_built_with_the_flags_of_the_machine(machine, flag):
+    script = f". {ROOT}/scripts/mbedtls.sh; mbedtls_branch_protection {machine}"
+    done = subprocess.run(["bash", "-ec", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == flag
+    with open(f"{ROOT}/scripts/mbedtls.sh", encoding="utf-8") as file:
+        assert '$(mbedtls_branch_protection "$(uname -m)")' in file.read()
 
 
 # check
@@ -198,6 +224,14 @@ def test_world_readable_password_is_warned_about(check, directory):
     done = check(GOOD)
     assert done.returncode == 0
     assert "waxseal.toml:4:17: " in "\n".join(done.lines) and "chmod 600" in done.stderr
+
+
+def test_more_sessions_than_descriptors_are_warned_about(check):
+    for wanted, warned in [(96, False), (97, True)]:
+        done = check(GOOD + f"[limits]\nmax_sessions = {wanted}\n", limits={resource.RLIMIT_NOFILE: (256, 256)})
+        assert done.returncode == 0
+        assert ("max_sessions: only 96 of 97 " in done.stderr and "LimitNOFILE" in done.stderr) == warned
+        assert len(done.lines) == warned
 
 
 def test_no_upstream_at_all(directory):

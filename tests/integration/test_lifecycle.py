@@ -1,6 +1,7 @@
 """Signals, reload, and what is left behind."""
 
 import signal
+import socket
 import time
 
 import pytest
@@ -14,6 +15,11 @@ from support.upstream import stall
 
 def refused(port):
     return not listening(port)
+
+
+def listening_at(address, port):
+    with socket.socket() as probe:
+        return probe.connect_ex((address, port)) == 0
 
 
 # Stopping
@@ -151,6 +157,40 @@ def test_bad_reload_changes_nothing(waxseal, scripted, damage):
         assert client.transaction(message("again")).code == 250
 
 
+def test_reload_onto_a_taken_port_changes_nothing(waxseal, scripted):
+    """Not the log level either, nor the listener that could be opened before the one that could not."""
+    proxy = waxseal(scripted(), log={"level": "info"}, log_level=None)
+    free = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        more = [{"address": f"127.0.0.1:{number}"} for number in (free, port)]
+        proxy.reload(dict(proxy.configuration, listen=[*proxy.configuration["listen"], *more], log={"level": "error"}))
+        assert str(port) in proxy.wait_event("reload_failed")["reason"]
+    assert refused(free)
+    with proxy.client() as client:
+        client.ehlo()
+    proxy.wait_event("session_end")  # an info line
+    proxy.reload(dict(proxy.configuration, log={"level": "debug"}))
+    proxy.wait_event("reloaded")
+
+
+def test_reload_changes_the_log_level(waxseal, scripted):
+    proxy = waxseal(scripted(), log={"level": "error"}, log_level=None)
+    proxy.reload(dict(proxy.configuration, log={"level": "info"}))
+    proxy.wait_event("reloaded")
+    with proxy.client() as client:
+        client.ehlo()
+    proxy.wait_event("session_end")
+
+
+def test_reload_changes_the_log_format(waxseal, scripted):
+    proxy = waxseal(scripted(), log={"format": "json"}, log_format=None)
+    proxy.reload(dict(proxy.configuration, log={"format": "logfmt"}))
+    proxy.wait_text(" level=info event=reloaded ")
+    proxy.reload(proxy.configuration)
+    proxy.wait_event("reloaded")
+
+
 def test_reload_says_where_the_mistake_is(waxseal, scripted):
     proxy = waxseal(scripted())
     with open(proxy.file, "a", encoding="utf-8") as file:
@@ -193,6 +233,46 @@ def test_garbage_for_authorities_keeps_the_old_ones(waxseal, scripted, directory
         assert client.transaction(message("kept")).code == 250
 
 
+def test_reload_keeps_what_the_upstream_offered(waxseal, scripted):
+    """Until it has been asked again; but not for another account."""
+    upstream = scripted()
+    proxy = waxseal(upstream)
+    proxy.wait_offer("8BITMIME")
+    upstream.wait_ended()
+    upstream.script = {"ehlo_tls": stall}
+    proxy.reload()
+    proxy.wait_event("reloaded")
+    with proxy.client() as client:
+        assert "8BITMIME" in client.offers()
+    table = dict(proxy.configuration["upstream"][0], username="another@example.test")
+    proxy.reload(dict(proxy.configuration, upstream=[table]))
+    proxy.wait_event("reloaded", count=2)
+    with proxy.client() as client:
+        assert "8BITMIME" not in client.offers()
+
+
+def test_max_connections_holds_over_a_reload(waxseal, scripted):
+    upstream = scripted()
+    proxy = waxseal(upstream, {"max_connections": 2}, timeouts={"queue": "1s"})
+    proxy.wait_offer("8BITMIME")
+    upstream.wait_ended()
+    with proxy.client() as first, proxy.client() as second, proxy.client() as third:
+        for client in (first, second):
+            client.ehlo()
+            client.open_data()
+        proxy.reload()
+        proxy.wait_event("reloaded")
+        third.ehlo()
+        assert third.command("MAIL FROM:<c@example.test>").status == "451 4.3.2"
+        table = dict(proxy.configuration["upstream"][0], max_connections=3)
+        proxy.reload(dict(proxy.configuration, upstream=[table]))
+        proxy.wait_event("reloaded", count=2)
+        third.ehlo()
+        assert third.transaction(message("third")).code == 250
+        for client in (first, second):
+            assert client.finish(message("busy")).code == 250
+
+
 def test_reload_opens_and_closes_listeners(waxseal, scripted):
     proxy = waxseal(scripted())
     second = free_port()
@@ -206,6 +286,39 @@ def test_reload_opens_and_closes_listeners(waxseal, scripted):
         assert kept.command("NOOP").code == 250
     with proxy.client() as client:
         client.ehlo()
+
+
+def test_reload_to_an_address_that_overlaps(waxseal, scripted):
+    """From one address of a port to all of them and back; the old one stands when the new cannot be opened."""
+    proxy = waxseal(scripted())
+    everywhere = {"address": f"0.0.0.0:{proxy.port}", "allow": ["127.0.0.0/8"]}
+    with proxy.client() as kept, socket.create_server(("127.0.0.2", proxy.port)):
+        kept.ehlo()
+        proxy.reload(dict(proxy.configuration, listen=[everywhere]))  # somebody else is part of everywhere
+        assert "in use" in proxy.wait_event("reload_failed")["reason"]
+        assert kept.command("NOOP").code == 250
+    with proxy.client() as client:
+        client.ehlo()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        blocked = {"address": f"127.0.0.1:{taken.getsockname()[1]}"}
+        proxy.reload(dict(proxy.configuration, listen=[everywhere, blocked]))
+        proxy.wait_event("reload_failed", count=2)
+    with proxy.client() as client:
+        client.ehlo()
+    assert not listening_at("127.0.0.3", proxy.port)
+    for count, (listen, reachable) in enumerate([(everywhere, True), ({}, False)] * 2, 1):
+        proxy.reload(dict(proxy.configuration, listen=[listen]))
+        proxy.wait_event("reloaded", count=count)
+        with proxy.client() as client:
+            client.ehlo()
+        assert listening_at("127.0.0.3", proxy.port) == reachable
+        for shared in (False, True):  # nobody else gets the port
+            with socket.socket() as other:
+                if shared:
+                    other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                with pytest.raises(OSError):
+                    other.bind(("127.0.0.1", proxy.port))
+                    other.listen()
 
 
 def test_reload_storm(waxseal, scripted):
@@ -255,6 +368,39 @@ def test_no_descriptor_or_memory_leaks(waxseal, scripted):
     upstream.wait_ended()
     wait_until(lambda: proxy.descriptors() <= descriptors, what=f"at most {descriptors} descriptors")
     assert sanitized() or proxy.memory() - memory < 4096
+
+
+def test_memory_is_given_back_after_a_crowd(waxseal, scripted):
+    """And nothing is done after each lone device."""
+    proxy = waxseal(scripted())
+
+    def sessions(count):
+        before = len(proxy.events("session_end"))
+        clients = [proxy.client() for _ in range(count)]
+        for client in clients:
+            client.close()
+        wait_until(lambda: len(proxy.events("session_end")) == before + count)
+
+    sessions(1)
+    sessions(63)
+    time.sleep(1.5)
+    assert not proxy.events("memory_trimmed")
+    sessions(64)
+    proxy.wait_event("memory_trimmed")
+
+
+def test_more_sessions_than_descriptors_are_warned_about(waxseal, scripted):
+    upstream = scripted()
+    few = ["prlimit", "--nofile=256:256"]
+    proxy = waxseal(upstream, prefix=few, limits={"max_sessions": 97})
+    warning = proxy.wait_event("max_sessions_capped")
+    assert (warning["max_sessions"], warning["possible"]) == (97, 96)
+    assert "LimitNOFILE" in warning["advice"] and "ulimit -n" in warning["advice"]
+    proxy.reload()
+    proxy.wait_event("max_sessions_capped", count=2)
+    proxy.reload(dict(proxy.configuration, limits={"max_sessions": 96}))
+    proxy.wait_event("reloaded", count=2)
+    assert len(proxy.events("max_sessions_capped")) == 2
 
 
 def processor_seconds(pid):

@@ -78,7 +78,7 @@ def upstream_table(directory, upstream, **changes):
 
 class Waxseal:
     """One running proxy. `configuration` is a dict like the TOML file; the first listener gets the port when it has no
-    address. prefix: a command in front of it, such as prlimit."""
+    address. prefix: a command in front of it, such as prlimit. log_level, log_format: None leaves them to the file."""
 
     def __init__(self, directory, configuration, port=None, env=None, log_level="debug", log_format="json", prefix=()):
         os.makedirs(directory, exist_ok=True)
@@ -86,7 +86,9 @@ class Waxseal:
         self.port = port or free_port()
         self.file = os.path.join(directory, "waxseal.toml")
         self.write(configuration)
-        argv = [*prefix, binary(), "run", "-c", self.file, "--log-format", log_format, "--log-level", log_level]
+        flags = {"--log-format": log_format, "--log-level": log_level}
+        given = [word for flag, value in flags.items() if value is not None for word in (flag, value)]
+        argv = [*prefix, binary(), "run", "-c", self.file, *given]
         self.process = Process(argv, directory, "waxseal", env=env or environment(), cwd=directory)
         self.pid = self.process.pid
         self._parsed = []

@@ -99,6 +99,24 @@ TEST_CASE("refusals are logged at once, then once a minute with their number") {
     CHECK(events[1]["reply"].starts_with("554 5.7.1 "));
 }
 
+TEST_CASE("the end of the last session is told, with how many there were at once") {
+    World world;
+    std::vector<std::size_t> told;
+    world.proxy->on_empty([&](std::size_t most) { told.push_back(most); });
+    for (const std::size_t crowd : {3U, 1U, 2U}) {
+        std::vector<Device*> devices;
+        for (std::size_t i = 0; i < crowd; ++i) devices.push_back(&world.connect());
+        const std::size_t before = told.size();
+        for (Device* const device : devices) {
+            CHECK(told.size() == before);
+            device->say("QUIT\r\n");
+            device->hang_up();
+        }
+        REQUIRE(told.size() == before + 1);
+        CHECK(told.back() == crowd);
+    }
+}
+
 TEST_CASE("session ids are not repeated") {
     World world;
     for (int i = 0; i < 20; ++i) world.connect().say("QUIT\r\n");

@@ -187,3 +187,86 @@ TEST_CASE("requests may outlive the slots they came from") {
     reactor.run_until_idle();
     CHECK(told.calls == 0);
 }
+
+TEST_CASE("after a reload old and new requests count together") {
+    FakeReactor reactor;
+    auto old = std::make_unique<Slots>(reactor, 2);
+    RequestPtr first = old->request(nullptr);
+    RequestPtr second = old->request(nullptr);
+    Slots slots(reactor, 2);
+    slots.succeed(*old);
+    old.reset();
+    CHECK(slots.in_use() == 2);
+    Counter told;
+    RequestPtr comer = slots.request(told.count());
+    CHECK_FALSE(comer->granted());
+    first.reset();
+    reactor.run_until_idle();
+    CHECK(comer->granted());
+    CHECK(told.calls == 1);
+    CHECK(slots.in_use() == 2);
+}
+
+TEST_CASE("a larger capacity grants waiters at once, in order, and no more than it has room for") {
+    FakeReactor reactor;
+    Slots old(reactor, 1);
+    Counter told[3];
+    RequestPtr holder = old.request(nullptr);
+    RequestPtr waiters[3];
+    for (int i = 0; i < 3; ++i) waiters[i] = old.request(told[i].count());
+    Slots slots(reactor, 3);
+    slots.succeed(old);
+    CHECK(waiters[0]->granted());
+    CHECK(waiters[1]->granted());
+    CHECK_FALSE(waiters[2]->granted());
+    CHECK(told[0].calls == 0);  // only through the reactor
+    reactor.run_until_idle();
+    CHECK(told[0].calls == 1);
+    CHECK(told[1].calls == 1);
+    CHECK(told[2].calls == 0);
+    CHECK(slots.in_use() == 3);
+    CHECK(slots.waiting() == 1);
+}
+
+TEST_CASE("a smaller capacity takes effect as connections end") {
+    FakeReactor reactor;
+    Slots old(reactor, 3);
+    RequestPtr holders[3];
+    for (RequestPtr& holder : holders) holder = old.request(nullptr);
+    Counter told;
+    RequestPtr waiter = old.request(told.count());
+    Slots slots(reactor, 1);
+    slots.succeed(old);
+    for (const RequestPtr& holder : holders) CHECK(holder->granted());
+    for (std::size_t left = 3; left > 1; --left) {
+        holders[left - 1].reset();
+        reactor.run_until_idle();
+        CHECK(slots.in_use() == left - 1);
+        CHECK_FALSE(waiter->granted());
+    }
+    holders[0].reset();
+    reactor.run_until_idle();
+    CHECK(waiter->granted());
+    CHECK(told.calls == 1);
+    CHECK(slots.in_use() == 1);
+    waiter.reset();
+    CHECK(slots.in_use() == 0);
+}
+
+TEST_CASE("with a smaller capacity one that waits asks spare holders until it has a slot") {
+    FakeReactor reactor;
+    Slots old(reactor, 3);
+    RequestPtr holders[3];
+    for (RequestPtr& holder : holders) {
+        holder = old.request(nullptr);
+        holder->spare([&holder] { holder.reset(); });
+    }
+    Slots slots(reactor, 1);
+    slots.succeed(old);
+    reactor.run_until_idle();
+    CHECK(slots.in_use() == 3);  // nobody needs one
+    RequestPtr comer = slots.request(nullptr);
+    reactor.run_until_idle();
+    CHECK(comer->granted());
+    CHECK(slots.in_use() == 1);
+}
