@@ -1,6 +1,7 @@
 // The documentation is complete and true: conf/ loads, says every key of reference() and its real
-// default.
+// default, and so does the manual page.
 #include <algorithm>
+#include <map>
 #include <sstream>
 
 #include "support.hpp"
@@ -28,6 +29,29 @@ std::vector<std::pair<std::string, std::string>> keys_of(const std::string& toml
         if (line.starts_with('[')) section = line;
         if (line.starts_with("# ")) line.erase(0, 2);
         result.emplace_back(section, line);
+    }
+    return result;
+}
+
+// The paragraphs of a manual page, by the heading (.SS) and the key (.TP and .B) that they stand
+// under.
+std::map<std::pair<std::string, std::string>, std::string> paragraphs_of(const std::string& page) {
+    std::map<std::pair<std::string, std::string>, std::string> result;
+    std::istringstream lines(page);
+    std::string section;
+    std::string* paragraph = nullptr;
+    bool tagged = false;
+    for (std::string line; std::getline(lines, line);) {
+        std::erase(line, '\\');
+        if (line.starts_with(".S")) {
+            section = line.starts_with(".SS [") ? line.substr(4) : std::string();
+            paragraph = nullptr;
+        } else if (tagged && line.starts_with(".B ") && !section.empty()) {
+            paragraph = &result[{section, line.substr(3)}];
+        } else if (paragraph != nullptr && line != ".TP") {
+            *paragraph += line + ' ';
+        }
+        tagged = line == ".TP";
     }
     return result;
 }
@@ -80,6 +104,19 @@ TEST_CASE("the reference configuration has every key, with the value that refere
         CAPTURE(line);
         CHECK(std::ranges::find(lines, std::pair{std::string(row.section), line}) != lines.end());
     }
+}
+
+TEST_CASE("the manual page has every key with its default, and no other") {
+    const auto paragraphs = paragraphs_of(read(conf() / "man" / "waxseal.toml.5"));
+    for (const Reference& row : reference()) {
+        CAPTURE(row.section);
+        CAPTURE(row.key);
+        const auto found = paragraphs.find({std::string(row.section), std::string(row.key)});
+        REQUIRE(found != paragraphs.end());
+        CAPTURE(found->second);
+        if (row.absent.empty()) CHECK(found->second.contains(row.example));
+    }
+    CHECK(paragraphs.size() == reference().size());
 }
 
 TEST_CASE("what reference() calls a default is the default") {
