@@ -106,6 +106,46 @@ void read_list(const Given& given, std::string_view wanted, Item item) {
     }
 }
 
+[[nodiscard]] inline bool empty_list(const Given& given) {
+    return given.entry.value.kind == Value::Kind::list && given.entry.value.items.empty();
+}
+
+// The words of a list of texts that is judged later, as names are.
+struct TextList {
+    std::string_view wanted;
+    std::string_view empty;  // what to say about an empty one
+};
+inline constexpr TextList upstream_names{
+    "a list of names", "names no upstream; remove it to use all of them, in the order of the file"};
+
+template <auto Member, const TextList& Words>
+void read_texts(const Given& given, Owner<Member>& target) {
+    (target.*Member).clear();
+    read_list(given, Words.wanted,
+              [&](const Value&, const std::string& text) { (target.*Member).push_back(text); });
+    if (empty_list(given)) given.fail(Words.empty);
+}
+
+template <auto Member, bool MayBeEmpty>
+void read_networks(const Given& given, Owner<Member>& target) {
+    (target.*Member).clear();
+    read_list(given, "a list of networks", [&](const Value& value, const std::string& text) {
+        const auto network = read_network(text);
+        if (!network) return given.fail_at(value.place, network.error());
+        (target.*Member).push_back(*network);
+    });
+    if (!MayBeEmpty && empty_list(given)) {
+        given.fail("is empty, so nobody could connect; write " + given.entry.key + " = " +
+                   std::string(given.example));
+    }
+}
+
+template <auto Member>
+void read_flag(const Given& given, Owner<Member>& target) {
+    if (given.entry.value.kind != Value::Kind::boolean) return given.wrong_type("true or false");
+    target.*Member = given.entry.value.flag;
+}
+
 // A true-or-false that nothing but a cross check looks at; it finds it among the draft's entries.
 template <typename Target>
 void check_flag(const Given& given, Target&) {
