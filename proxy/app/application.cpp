@@ -34,7 +34,9 @@ config::Environment waxseal_variables(const char* const* environment) {
     for (; environment != nullptr && *environment != nullptr; ++environment) {
         const std::string_view entry = *environment;
         const std::size_t equals = entry.find('=');
-        if (!entry.starts_with("WAXSEAL_") || equals == std::string_view::npos) continue;
+        if (equals == std::string_view::npos) continue;
+        // STATE_DIRECTORY comes from systemd, where the unit has StateDirectory=.
+        if (!entry.starts_with("WAXSEAL_") && !entry.starts_with("STATE_DIRECTORY=")) continue;
         variables.emplace(entry.substr(0, equals), entry.substr(equals + 1));
     }
     return variables;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
 
 #include "app/password_file.hpp"
 #include "net/dialer.hpp"
@@ -27,6 +28,11 @@ smtp::SaslChoice choice(config::Auth auth) {
             return smtp::SaslChoice::login;
         case config::Auth::cram_md5:
             return smtp::SaslChoice::cram_md5;
+        case config::Auth::scram_sha_256:
+        case config::Auth::xoauth2:
+        case config::Auth::oauthbearer:
+        case config::Auth::external:
+            break;
     }
     return smtp::SaslChoice::automatic;
 }
@@ -166,9 +172,15 @@ std::expected<std::shared_ptr<const Snapshot>, std::vector<Error>> build(
         snapshot->providers.push_back(builder.provider(upstream));
     if (!builder.errors.empty()) return std::unexpected(std::move(builder.errors));
     for (const config::Listen& listen : config.listen) {
-        snapshot->listeners.push_back(
-            {listen.address, builder.listener(listen, snapshot->providers)});
+        const auto* address = std::get_if<config::Endpoint>(&listen.address);
+        if (address == nullptr) {
+            builder.errors.push_back(Error{"cannot listen on " + config::to_string(listen.address) +
+                                           ": not an IP address"});
+            continue;
+        }
+        snapshot->listeners.push_back({*address, builder.listener(listen, snapshot->providers)});
     }
+    if (!builder.errors.empty()) return std::unexpected(std::move(builder.errors));
     return snapshot;
 }
 

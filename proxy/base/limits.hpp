@@ -58,8 +58,6 @@ inline constexpr std::size_t sasl_rounds = 8;
 // what OWASP advises for stored passwords; more is time that an upstream takes from all sessions.
 inline constexpr unsigned scram_iterations_least = 4096;
 inline constexpr unsigned scram_iterations_most = 600'000;
-// Both parts of a SCRAM nonce: servers add 18 to 64 octets to ours.
-inline constexpr std::size_t scram_nonce = 512;
 
 // Clients whose connections are counted and whose refusals are told apart in the log: of more,
 // those that were not heard of for longest are forgotten.

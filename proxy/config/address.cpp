@@ -153,6 +153,30 @@ Parsed<Endpoint> parse_listen_address(std::string_view text) {
     return Endpoint{std::string(parts->host), *port};
 }
 
+Parsed<ListenAddress> parse_listener(std::string_view text) {
+    if (text.starts_with("unix:")) {
+        const std::string_view path = text.substr(5);
+        if (path.empty() || path.starts_with('@') || path.ends_with('/')) {
+            return std::unexpected(quote(text) +
+                                   " names no socket; write unix: and the path of one, as "
+                                   "\"unix:/run/waxseal/smtp.sock\"");
+        }
+        return UnixPath{std::string(path)};
+    }
+    if (text == "systemd" || text.starts_with("systemd:")) {
+        const std::string_view name = text.substr(std::min(text.size(), std::size_t{8}));
+        // As FileDescriptorName= in systemd.socket(5).
+        const bool good = name.size() <= 255 && std::ranges::all_of(name, [](char c) {
+                              return c > 0x20 && c < 0x7F && c != ':';
+                          });
+        if (good) return Inherited{std::string(name)};
+        return std::unexpected(quote(text) +
+                               " names no socket of systemd; write systemd: and the "
+                               "FileDescriptorName of its unit");
+    }
+    return parse_listen_address(text);
+}
+
 Parsed<Endpoint> parse_upstream_address(std::string_view text) {
     if (text.contains('@')) return std::unexpected(std::string(userinfo_hint));
     if (text.contains("://")) {
@@ -200,6 +224,13 @@ Parsed<UpstreamUrl> parse_upstream_url(std::string_view text) {
 std::string to_string(const Endpoint& endpoint) {
     const bool v6 = endpoint.host.contains(':');
     return (v6 ? '[' + endpoint.host + ']' : endpoint.host) + ':' + std::to_string(endpoint.port);
+}
+
+std::string to_string(const ListenAddress& address) {
+    if (const auto* unix_path = std::get_if<UnixPath>(&address)) return "unix:" + unix_path->path;
+    if (const auto* inherited = std::get_if<Inherited>(&address))
+        return "systemd:" + inherited->name;
+    return to_string(std::get<Endpoint>(address));
 }
 
 }  // namespace waxseal::config

@@ -1,9 +1,9 @@
-// One listener as a whole, and the timeouts: who may connect, where its mail goes.
+// One listener as a whole, and the timeouts: who may connect and send, where the mail goes.
 #include <algorithm>
 #include <map>
-#include <set>
 
-#include "config/checks.hpp"
+#include "config/check.hpp"
+#include "config/files.hpp"
 #include "config/overrides.hpp"
 #include "config/values.hpp"
 
@@ -11,79 +11,157 @@ namespace waxseal::config {
 namespace {
 
 constexpr std::string_view section = "[[listen]]";
+constexpr std::size_t longest_unix_path = 107;  // sun_path, unix(7)
 
-// Whoever can connect sends with our credentials (RFC 6409 4.3), so reaching further than this host
-// takes a decision.
-void check_allow(Draft<Listen>& draft, Problems& problems) {
-    const Place& place = draft.at("address");
-    if (!draft.has("allow")) {
-        if (loopback(draft.value.address.host)) {
-            draft.value.allow = {*parse_network("127.0.0.0/8"), *parse_network("::1/128")};
-            return;
-        }
-        problems.error(place, label(place, section, "address") + to_string(draft.value.address) +
-                                  " can be reached from other hosts, and whoever connects sends "
-                                  "mail in your name: an open "
-                                  "relay; name the networks of your devices with " +
-                                  spelling(place, "allow") + ", or listen on 127.0.0.1");
-        return;
-    }
-    for (std::size_t i = 0; i < draft.value.allow.size(); ++i) {
-        if (!everyone(draft.value.allow[i])) continue;
-        const Entry& allow = *draft.find("allow");
-        const Place& item = allow.value.items.size() == draft.value.allow.size()
-                                ? allow.value.items[i].place
-                                : allow.value.place;
-        problems.warn(item, label(item, section, "allow") +
-                                "this lets in practically everyone: if a firewall does not stop "
-                                "them, strangers will send "
-                                "spam in your name; name the networks of your devices instead");
-    }
-}
+class Check : public SectionCheck<Listen> {
+  public:
+    Check(Draft<Listen>& draft, const Directories& directories, Problems& problems)
+        : SectionCheck(section, draft, problems), directories_(directories) {}
 
-void check_names(Draft<Listen>& draft, const std::vector<Draft<Upstream>>& upstreams,
-                 Problems& problems) {
-    std::vector<std::string_view> known;
-    for (const Draft<Upstream>& upstream : upstreams) known.push_back(upstream.value.name);
-    if (!draft.has("upstream")) {
-        draft.value.upstream.assign(known.begin(), known.end());
-        return;
-    }
-    std::set<std::string_view> seen;
-    for (const Value& item : draft.find("upstream")->value.items) {
-        if (item.kind != Value::Kind::string) continue;
-        std::string text;
-        if (std::ranges::find(known, item.text) == known.end()) {
-            text = "there is no [[upstream]] named " + quote(item.text) +
-                   did_you_mean(item.text, known);
-            if (!text.ends_with('?')) text += "; write the name of one";
-        } else if (!seen.insert(item.text).second) {
-            text = quote(item.text) + " is there twice; remove one";
+    void run(const std::vector<Draft<Upstream>>& upstreams) {
+        address();
+        check_listener_tls(draft_, directories_, problems_);
+        proxy_protocol();
+        allow();
+        auth();
+        const std::vector<std::string_view> known = names_of(upstreams);
+        if (!draft_.has("upstream")) {
+            value_.upstream.assign(known.begin(), known.end());
+        } else {
+            const Place& place = draft_.at("upstream");
+            check_names(*draft_.find("upstream"), label(place, section, "upstream"), "[[upstream]]",
+                        known, problems_);
         }
-        if (!text.empty())
-            problems.error(item.place, label(item.place, section, "upstream") + text);
     }
-}
+
+  private:
+    [[nodiscard]] bool unix_socket() const {
+        return std::holds_alternative<UnixPath>(value_.address);
+    }
+
+    // What a load balancer brings comes from elsewhere, wherever the load balancer is; and what
+    // systemd listens on is not known here.
+    [[nodiscard]] bool reachable() const {
+        const auto* endpoint = std::get_if<Endpoint>(&value_.address);
+        return !unix_socket() &&
+               (endpoint == nullptr || !loopback(endpoint->host) || given("proxy_protocol"));
+    }
+
+    void address() {
+        const Place& place = draft_.at("address");
+        value_.address = absolute(std::move(value_.address),
+                                  place.line > 0 ? directories_.file : directories_.working);
+        if (const auto* socket = std::get_if<UnixPath>(&value_.address);
+            socket != nullptr && socket->path.size() > longest_unix_path) {
+            fail("address", "the path has " + std::to_string(socket->path.size()) +
+                                " octets, and the system takes 107; write a shorter one");
+        }
+        if (!unix_socket() && draft_.has("mode")) {
+            fail("mode",
+                 "only a unix socket has permissions; remove it, or write address = "
+                 "\"unix:/run/waxseal/smtp.sock\"");
+        }
+    }
+
+    void proxy_protocol() {
+        if (unix_socket() && given("proxy_protocol")) {
+            fail("proxy_protocol",
+                 "what connects to a unix socket has no network address; remove it, or listen on "
+                 "an IP address");
+        }
+    }
+
+    // Whoever can connect sends with our credentials (RFC 6409 4.3), so reaching further than this
+    // host takes a decision: networks, logins or certificates.
+    void allow() {
+        const bool proves = requires_login(value_) ||
+                            draft_.value.client_certificate == ClientCertificate::required;
+        if (unix_socket()) {
+            // An --allow is for all listeners; this one has no use for it.
+            if (draft_.at("allow").line > 0 && draft_.has("allow")) {
+                warn("allow",
+                     "has no effect on a unix socket; its permissions say who may connect, see "
+                     "mode");
+            }
+            value_.allow = everywhere();
+        } else if (draft_.has("allow")) {
+            if (!proves) warn_of_everyone();
+        } else if (proves) {
+            value_.allow = everywhere();
+        } else if (reachable()) {
+            fail("address", open_relay());
+        } else {
+            value_.allow = {*parse_network("127.0.0.0/8"), *parse_network("::1/128")};
+        }
+    }
+
+    [[nodiscard]] std::string open_relay() const {
+        const Place& place = draft_.at("address");
+        std::string text = to_string(value_.address) + " can be reached from other hosts, and ";
+        text += value_.auth == ListenAuth::any
+                    ? "auth = \"any\" takes every login, so whoever connects sends mail in your "
+                      "name: an open relay"
+                    : "whoever connects sends mail in your name: an open relay";
+        text += "; name the networks of your devices with " + spelling(place, "allow");
+        if (place.line > 0) text += ", let them log in with auth = \"local\"";
+        return text + ", or listen on 127.0.0.1";
+    }
+
+    void warn_of_everyone() {
+        const Entry& entry = *draft_.find("allow");
+        for (std::size_t i = 0; i < value_.allow.size(); ++i) {
+            if (!everyone(value_.allow[i])) continue;
+            const Place& item = entry.value.items.size() == value_.allow.size()
+                                    ? entry.value.items[i].place
+                                    : entry.value.place;
+            problems_.warn(item, label(item, section, "allow") +
+                                     "this lets in practically everyone: if a firewall does not "
+                                     "stop them, strangers will send spam in your name; name the "
+                                     "networks of your devices instead");
+        }
+    }
+
+    void auth() {
+        if (requires_login(value_) && value_.tls == ListenTls::none && reachable()) {
+            warn("auth",
+                 "without TLS the passwords of the devices cross the network in clear; write tls = "
+                 "\"starttls\", \"implicit\" or \"auto\" beside it");
+        }
+    }
+
+    const Directories& directories_;
+};
 
 }  // namespace
 
-void check_listeners(std::vector<Draft<Listen>>& drafts,
-                     const std::vector<Draft<Upstream>>& upstreams, Problems& problems) {
+bool requires_login(const Listen& listen) noexcept {
+    return listen.auth == ListenAuth::local || listen.auth == ListenAuth::passthrough;
+}
+
+ListenAddress absolute(ListenAddress address, const std::string& directory) {
+    if (auto* socket = std::get_if<UnixPath>(&address))
+        socket->path = resolve(directory, socket->path);
+    return address;
+}
+
+void check_listeners(Drafts& drafts, const Directories& directories, Problems& problems) {
     std::map<std::string, Place> seen;
-    for (Draft<Listen>& draft : drafts) {
-        check_allow(draft, problems);
-        check_names(draft, upstreams, problems);
+    for (Draft<Listen>& draft : drafts.listen) {
+        Check(draft, directories, problems).run(drafts.upstream);
         // Port 0 is another port each time, and what an address that is wrong has been given.
-        if (draft.value.address.port == 0) continue;
+        const auto* endpoint = std::get_if<Endpoint>(&draft.value.address);
+        if (endpoint != nullptr && endpoint->port == 0) continue;
         const Place& place = draft.at("address");
-        const auto [first, fresh] = seen.emplace(to_string(draft.value.address), place);
+        const std::string address = to_string(draft.value.address);
+        const auto [first, fresh] = seen.emplace(address, place);
         if (fresh) continue;
         const std::string where = first->second.line > 0
                                       ? " in line " + std::to_string(first->second.line)
                                       : std::string();
-        problems.error(place, label(place, section, "address") + to_string(draft.value.address) +
-                                  " is listened on already" + where +
-                                  "; write another port, or remove one of the two");
+        problems.error(
+            place, label(place, section, "address") + address + " is listened on already" + where +
+                       (endpoint != nullptr ? "; write another port, or remove one of the two"
+                                            : "; write another one, or remove one of the two"));
     }
 }
 

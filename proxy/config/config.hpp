@@ -1,4 +1,4 @@
-// The configuration, as values: what interface.md calls [[listen]], [[upstream]], [limits],
+// The configuration, as values: [server], [[listen]], [[upstream]], [[user]], [[route]], [limits],
 // [timeouts], [log].
 //
 // load() merges file, environment and flags (flag > environment > file > default) and validates the
@@ -11,7 +11,7 @@
 // - --upstream or WAXSEAL_UPSTREAM replaces the file's [[upstream]] by one named "default"; every
 // listener then uses it.
 //   Nothing of the replaced ones is kept: a credential never goes to a provider it was not written
-//   for.
+//   for. What names a replaced one goes with it: routes, and the upstream of a user.
 // - --username, --password-file and --ca-file (and their variables) belong to that one; without it,
 // to the file's only
 //   [[upstream]]. With several in the file they are an error, not a guess.
@@ -20,6 +20,7 @@
 //   upstream came from flag or environment.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <expected>
@@ -27,16 +28,30 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "base/network.hpp"
 
 namespace waxseal::config {
 
-enum class ListenTls { none };
+enum class ListenTls { none, starttls, implicit, automatic };
+enum class ListenAuth { none, any, local, passthrough };
+enum class ClientCertificate { none, optional, required };
 enum class LineEndings { repair, reject };
 enum class UpstreamTls { implicit, starttls, none };
-enum class Auth { automatic, none, plain, login, cram_md5 };
+enum class TlsVersion { tls12, tls13 };
+enum class Auth {
+    automatic,
+    none,
+    plain,
+    login,
+    cram_md5,
+    scram_sha_256,
+    xoauth2,
+    oauthbearer,
+    external
+};
 enum class LogLevel { debug, info, warn, error };
 enum class LogFormat { automatic, text, json, logfmt };
 
@@ -54,28 +69,91 @@ struct Endpoint {
 // "192.0.2.1:25", "[2001:db8::1]:25", "smtp.example.com:465".
 [[nodiscard]] std::string to_string(const Endpoint& endpoint);
 
+// A socket in the file system; who may connect is a matter of its permissions.
+struct UnixPath {
+    std::string path;  // absolute after load()
+    friend bool operator==(const UnixPath&, const UnixPath&) = default;
+};
+// A socket that systemd has opened and passes on (LISTEN_FDS).
+struct Inherited {
+    std::string name;  // FileDescriptorName= of its unit; empty: what no other listener names
+    friend bool operator==(const Inherited&, const Inherited&) = default;
+};
+using ListenAddress = std::variant<Endpoint, UnixPath, Inherited>;
+// As the configuration writes it: "unix:/run/waxseal/smtp.sock", "systemd:submission".
+[[nodiscard]] std::string to_string(const ListenAddress& address);
+
+// A PEM chain and its key. Paths, absolute after load().
+struct Certificate {
+    std::string certificate_file;
+    std::string key_file;
+};
+
 struct Listen {
-    Endpoint address{
-        "127.0.0.1",
-        2525};  // the host is always an IP address; "::" takes IPv4 as well; port 0: any free one
+    // The host of an Endpoint is always an IP address; "::" takes IPv4 as well; port 0: any free
+    // one.
+    ListenAddress address = Endpoint{"127.0.0.1", 2525};
+    unsigned mode = 0660;  // of a UnixPath
     ListenTls tls = ListenTls::none;
-    std::vector<Network> allow;  // never empty after load()
+    bool require_tls = false;  // true as well where a client certificate is required
+    bool legacy_tls = false;
+    // One is chosen by SNI; the first for all other names. Empty with TLS: a self-signed one is
+    // made.
+    std::vector<Certificate> certificates;
+    std::string client_ca_file;  // absolute; empty: client certificates are not asked for
+    ClientCertificate client_certificate = ClientCertificate::none;  // never with client_ca_file
+    std::vector<Network> allow;                                      // never empty after load()
+    ListenAuth auth = ListenAuth::none;
+    std::vector<Network> proxy_protocol;
     LineEndings line_endings = LineEndings::repair;
     std::vector<std::string> upstream;  // names, in order; never empty after load()
 };
+// Whether who is in `allow` has still to prove who he is before MAIL: by AUTH, or by a client
+// certificate where the listener verifies them. Then, and only then, `allow` may be everyone
+// without having been written.
+[[nodiscard]] bool requires_login(const Listen& listen) noexcept;
+
+using Sha256 = std::array<std::uint8_t, 32>;
 
 struct Upstream {
     std::string name = "default";
     Endpoint address;
     UpstreamTls tls = UpstreamTls::implicit;
-    std::string server_name;  // never empty after load()
-    std::string ca_file;      // absolute; empty: system trust store
-    Auth auth =
-        Auth::automatic;        // never automatic after load() when there is no username: then none
+    TlsVersion min_tls = TlsVersion::tls12;
+    TlsVersion max_tls = TlsVersion::tls13;
+    std::string server_name;         // never empty after load()
+    std::string ca_file;             // absolute; empty: system trust store
+    std::vector<Sha256> pin_sha256;  // of the SubjectPublicKeyInfo; one of them has to be met
+    bool pin_only = false;           // the pins instead of chain and name, not beside them
+    // What its own login uses, and one that a listener passes through. Never automatic after load()
+    // when there is neither: then none.
+    Auth auth = Auth::automatic;
     std::string username;       // empty: no credential
-    std::string password_file;  // absolute
+    std::string password_file;  // absolute; this or token_file, never both
+    std::string token_file;     // absolute; read anew for each login
+    Certificate certificate;    // our own, for the handshake; empty: none
+    bool xclient = false;
     unsigned max_connections = 10;
     Milliseconds idle_timeout = std::chrono::seconds(30);
+};
+
+// Who may log in where auth is local.
+struct User {
+    std::string name;
+    std::string password_file;         // absolute; this or password_hash
+    std::string password_hash;         // begins with "$"; not looked into here
+    std::vector<Network> allow;        // from where; empty: from anywhere
+    std::vector<std::string> senders;  // reverse-paths, as in Route; empty: any
+    std::string upstream;              // a name; empty: those of the listener
+};
+
+// The first one whose conditions are all met says where a transaction goes; an empty condition is
+// met. It comes before the upstream of a user, and that before those of a listener.
+struct Route {
+    std::vector<std::string> listen;  // to_string() of the listener's address
+    std::vector<std::string> user;    // the name that logged in
+    std::vector<std::string> sender;  // "a@b.example", "*@b.example" or "<>"; domains in lower case
+    std::vector<std::string> upstream;  // names, in order; never empty after load()
 };
 
 struct Limits {
@@ -84,6 +162,10 @@ struct Limits {
     std::uint64_t max_message_size = 50ULL * 1024 * 1024;
     std::uint64_t max_recipients = 1000;
     std::uint64_t max_errors = 20;
+    std::uint64_t max_connections_per_minute = 0;  // of one client; 0: any number
+    std::uint64_t max_auth_failures = 3;
+    std::uint64_t min_data_rate = 100;                   // octets a second; 0: any
+    Milliseconds error_delay = std::chrono::seconds(1);  // above half of max_errors; 0: none
 };
 
 struct Timeouts {
@@ -105,8 +187,11 @@ struct Config {
     std::string file;  // as given; empty when there was none
     // Our own name in greeting and EHLO: [server] hostname, else the host's, else [127.0.0.1].
     std::string hostname;
+    std::string state_dir;  // absolute; made when something is kept there
     std::vector<Listen> listen;
     std::vector<Upstream> upstream;
+    std::vector<User> user;
+    std::vector<Route> route;
     Limits limits;
     Timeouts timeouts;
     Log log;
@@ -132,7 +217,8 @@ struct Flags {
     std::string default_config = "/etc/waxseal/waxseal.toml";  // only tests change it
 };
 
-using Environment = std::map<std::string, std::string>;  // only the WAXSEAL_ variables matter
+// Only the WAXSEAL_ variables matter, and STATE_DIRECTORY, which systemd sets.
+using Environment = std::map<std::string, std::string>;
 
 struct Loaded {
     Config config;

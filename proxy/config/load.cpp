@@ -21,6 +21,7 @@ void override_listen(Drafts& drafts, const Overrides& overrides, const std::stri
             draft.place = entry.place;
             read_entry(entry, "[[listen]]", listen_keys, draft, problems);
         }
+        std::erase_if(drafts.route, [](const auto& draft) { return draft.has("listen"); });
     }
     if (drafts.listen.empty()) drafts.listen.emplace_back().place = {source, 0, 0};
     if (!overrides.allow) return;
@@ -50,7 +51,12 @@ void replace_upstreams(Drafts& drafts, const Entry& given, Problems& problems) {
     }
     drafts.upstream.clear();
     drafts.upstream.push_back(std::move(draft));
-    // Their lists of names are about upstreams that are gone.
+    // These are about upstreams that are gone.
+    drafts.route.clear();
+    for (Draft<User>& user : drafts.user) {
+        std::erase_if(user.entries, [](const Entry& entry) { return entry.key == "upstream"; });
+        user.value.upstream.clear();
+    }
     for (Draft<Listen>& listen : drafts.listen) {
         std::erase_if(listen.entries, [](const Entry& entry) { return entry.key == "upstream"; });
     }
@@ -89,19 +95,34 @@ void check_whole(Drafts& drafts, const std::string& file, const Directories& dir
                               : std::string("the file")) +
                 ", or give --upstream smtps://smtp.example.com (WAXSEAL_UPSTREAM)");
     }
-    check_upstreams(drafts.upstream, directories, problems);
-    check_listeners(drafts.listen, drafts.upstream, problems);
+    check_listeners(drafts, directories, problems);
+    check_users(drafts, directories, problems);
+    check_routes(drafts, directories, problems);
+    check_upstreams(drafts, directories, problems);
     check_timeouts(drafts.timeouts, problems);
 }
 
-Config assemble(Drafts&& drafts, const std::string& file) {
+// systemd may name several, separated by colons.
+std::string state_directory(const Draft<Server>& server, const Directories& directories,
+                            const Environment& environment) {
+    if (!server.value.state_dir.empty()) return resolve(directories.file, server.value.state_dir);
+    const auto given = environment.find("STATE_DIRECTORY");
+    if (given == environment.end() || given->second.empty()) return "/var/lib/waxseal";
+    return resolve(directories.working, given->second.substr(0, given->second.find(':')));
+}
+
+Config assemble(Drafts&& drafts, const std::string& file, const Directories& directories,
+                const Environment& environment) {
     Config config;
+    config.state_dir = state_directory(drafts.server, directories, environment);
     config.file = file;
     config.hostname =
         drafts.server.value.hostname.empty() ? own_hostname() : drafts.server.value.hostname;
     for (Draft<Listen>& draft : drafts.listen) config.listen.push_back(std::move(draft.value));
     for (Draft<Upstream>& draft : drafts.upstream)
         config.upstream.push_back(std::move(draft.value));
+    for (Draft<User>& draft : drafts.user) config.user.push_back(std::move(draft.value));
+    for (Draft<Route>& draft : drafts.route) config.route.push_back(std::move(draft.value));
     config.limits = drafts.limits.value;
     config.timeouts = drafts.timeouts.value;
     config.log = drafts.log.value;
@@ -109,7 +130,8 @@ Config assemble(Drafts&& drafts, const std::string& file) {
 }
 
 Result load_document(std::string_view toml, const std::string& file, const Directories& directories,
-                     const Overrides& overrides, Problems problems) {
+                     const Overrides& overrides, const Environment& environment,
+                     Problems problems) {
     Drafts drafts;
     auto document = parse_document(toml, file);
     if (document) {
@@ -125,7 +147,7 @@ Result load_document(std::string_view toml, const std::string& file, const Direc
     const bool failed = problems.failed();
     std::vector<Problem> found = problems.take(file);
     if (failed) return std::unexpected(std::move(found));
-    return Loaded{assemble(std::move(drafts), file), std::move(found)};
+    return Loaded{assemble(std::move(drafts), file, directories, environment), std::move(found)};
 }
 
 }  // namespace
@@ -135,7 +157,7 @@ Result load_text(std::string_view toml, const std::string& name, const std::stri
     Problems problems;
     const Overrides overrides = read_overrides(flags, environment, problems);
     const std::string working = working_directory();
-    return load_document(toml, name, {resolve(working, directory), working}, overrides,
+    return load_document(toml, name, {resolve(working, directory), working}, overrides, environment,
                          std::move(problems));
 }
 
@@ -155,7 +177,8 @@ Result load(const Flags& flags, const Environment& environment) {
     }
     const std::string working = working_directory();
     if (file.empty())
-        return load_document({}, {}, {working, working}, overrides, std::move(problems));
+        return load_document({}, {}, {working, working}, overrides, environment,
+                             std::move(problems));
     auto text = read_config_file(file);
     if (!text) {
         const Place place{overrides.config ? overrides.config->place.source : file, 0, 0};
@@ -163,7 +186,7 @@ Result load(const Flags& flags, const Environment& environment) {
                        (overrides.config ? quote(file) + ' ' : std::string()) + text.error());
         return std::unexpected(problems.take(file));
     }
-    return load_document(*text, file, {directory_of(file), working}, overrides,
+    return load_document(*text, file, {directory_of(file), working}, overrides, environment,
                          std::move(problems));
 }
 

@@ -59,6 +59,11 @@ bool loopback(const std::string& host) {
     return parse_network("127.0.0.0/8")->contains(*ip) || parse_network("::1/128")->contains(*ip);
 }
 
+const std::vector<Network>& everywhere() {
+    static const std::vector<Network> both{*parse_network("0.0.0.0/0"), *parse_network("::/0")};
+    return both;
+}
+
 bool everyone(const Network& network) {
     // The widest private networks: 10.0.0.0/8 and fc00::/7.
     if (is_ipv4(network.address) && network.prefix >= mapped_prefix)

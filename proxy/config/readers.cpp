@@ -47,14 +47,9 @@ void fail_range(const Given& given, const std::string& low, const std::string& h
                high);
 }
 
-void fail_choice(const Given& given, std::span<const std::string_view> words,
-                 std::span<const std::string_view> later) {
+void fail_choice(const Given& given, const std::vector<std::string_view>& words) {
     const std::string& text = given.entry.value.text;
-    if (std::ranges::find(later, text) != later.end()) {
-        return given.fail(quote(text) + " is not in this version yet; write " + join(words));
-    }
-    std::vector<std::string_view> all(words.begin(), words.end());
-    given.fail(quote(text) + " is unknown; write " + join(words) + did_you_mean(text, all));
+    given.fail(quote(text) + " is unknown; write " + join(words) + did_you_mean(text, words));
 }
 
 std::string spell_duration(Milliseconds duration) {

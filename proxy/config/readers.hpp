@@ -20,20 +20,18 @@ struct MemberOf<Type Owner::*> {
 template <auto Member>
 using Owner = typename MemberOf<decltype(Member)>::owner;
 
-// Not in this version: the words that name it are known, so that the message can say so.
+// A word of a choice, and what it stands for.
 template <typename T>
 struct Word {
     std::string_view name;
     T value{};
-    bool later = false;
 };
 
 // A string without control characters; nothing, and a report, otherwise.
 [[nodiscard]] const std::string* string_of(const Given& given);
 [[nodiscard]] bool printable(std::string_view text);
 void fail_range(const Given& given, const std::string& low, const std::string& high);
-void fail_choice(const Given& given, std::span<const std::string_view> words,
-                 std::span<const std::string_view> later);
+void fail_choice(const Given& given, const std::vector<std::string_view>& words);
 [[nodiscard]] std::string spell_duration(Milliseconds duration);
 [[nodiscard]] std::string spell_size(std::uint64_t size);
 
@@ -79,16 +77,15 @@ void read_duration(const Given& given, Owner<Member>& target) {
 template <auto Member, const auto& Words>
 void read_choice(const Given& given, Owner<Member>& target) {
     if (given.entry.value.kind != Value::Kind::string) return given.wrong_type("a word in quotes");
-    std::vector<std::string_view> now;
-    std::vector<std::string_view> later;
+    std::vector<std::string_view> words;
     for (const auto& word : Words) {
-        if (!word.later && word.name == given.entry.value.text) {
+        if (word.name == given.entry.value.text) {
             target.*Member = word.value;
             return;
         }
-        (word.later ? later : now).push_back(word.name);
+        words.push_back(word.name);
     }
-    fail_choice(given, now, later);
+    fail_choice(given, words);
 }
 
 // A list of texts, each handed to `item` with its own place: item(const Value&, const
@@ -104,6 +101,46 @@ void read_list(const Given& given, std::string_view wanted, Item item) {
                                            given.entry.key + " = " + std::string(given.example));
         }
     }
+}
+
+[[nodiscard]] inline bool empty_list(const Given& given) {
+    return given.entry.value.kind == Value::Kind::list && given.entry.value.items.empty();
+}
+
+// The words of a list of texts that is judged later, as names are.
+struct TextList {
+    std::string_view wanted;
+    std::string_view empty;  // what to say about an empty one
+};
+inline constexpr TextList upstream_names{
+    "a list of names", "names no upstream; remove it to use all of them, in the order of the file"};
+
+template <auto Member, const TextList& Words>
+void read_texts(const Given& given, Owner<Member>& target) {
+    (target.*Member).clear();
+    read_list(given, Words.wanted,
+              [&](const Value&, const std::string& text) { (target.*Member).push_back(text); });
+    if (empty_list(given)) given.fail(Words.empty);
+}
+
+template <auto Member, bool MayBeEmpty>
+void read_networks(const Given& given, Owner<Member>& target) {
+    (target.*Member).clear();
+    read_list(given, "a list of networks", [&](const Value& value, const std::string& text) {
+        const auto network = read_network(text);
+        if (!network) return given.fail_at(value.place, network.error());
+        (target.*Member).push_back(*network);
+    });
+    if (!MayBeEmpty && empty_list(given)) {
+        given.fail("is empty, so nobody could connect; write " + given.entry.key + " = " +
+                   std::string(given.example));
+    }
+}
+
+template <auto Member>
+void read_flag(const Given& given, Owner<Member>& target) {
+    if (given.entry.value.kind != Value::Kind::boolean) return given.wrong_type("true or false");
+    target.*Member = given.entry.value.flag;
 }
 
 // A true-or-false that nothing but a cross check looks at; it finds it among the draft's entries.

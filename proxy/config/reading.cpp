@@ -7,7 +7,7 @@
 namespace waxseal::config {
 namespace {
 
-constexpr std::array repeated_sections{std::string_view("listen"), std::string_view("upstream")};
+constexpr std::array<std::string_view, 4> repeated_sections{"listen", "upstream", "user", "route"};
 
 std::string heading(std::string_view name) {
     const bool repeated = std::ranges::find(repeated_sections, name) != repeated_sections.end();
@@ -27,6 +27,8 @@ class Reader {
     void section(const Section& section) {
         if (section.name == "listen") return repeated(section, listen_keys, drafts_.listen);
         if (section.name == "upstream") return repeated(section, upstream_keys, drafts_.upstream);
+        if (section.name == "user") return repeated(section, user_keys, drafts_.user);
+        if (section.name == "route") return repeated(section, route_keys, drafts_.route);
         if (section.name == "server") return single(section, server_keys, drafts_.server);
         if (section.name == "limits") return single(section, limits_keys, drafts_.limits);
         if (section.name == "timeouts") return single(section, timeouts_keys, drafts_.timeouts);
@@ -61,20 +63,14 @@ class Reader {
 
     void unknown(const Section& section) {
         const Place& place = section.tables.empty() ? section.place : section.tables.front().place;
-        if (section.name == "user") {
-            return problems_.error(
-                place,
-                "[[user]]: devices cannot log in with this version yet; remove it, and say with "
-                "allow in [[listen]] who may connect");
-        }
         if (section.kind == Section::Kind::stray) return stray(section);
-        const std::vector<std::string_view> names{"server", "listen",   "upstream",
-                                                  "limits", "timeouts", "log"};
+        const std::vector<std::string_view> names{"server", "listen", "upstream", "user",
+                                                  "route",  "limits", "timeouts", "log"};
         const std::string near = did_you_mean(section.name, names);
         problems_.error(
             place, "[" + quoted_if_long(section.name) + "]: unknown section" +
-                       (near.empty() ? "; known are [server], [[listen]], [[upstream]], [limits], "
-                                       "[timeouts] and [log]"
+                       (near.empty() ? "; known are [server], [[listen]], [[upstream]], [[user]], "
+                                       "[[route]], [limits], [timeouts] and [log]"
                                      : near));
     }
 

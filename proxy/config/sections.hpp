@@ -13,12 +13,15 @@ namespace waxseal::config {
 
 struct Server {
     std::string hostname;
+    std::string state_dir;
 };
 struct Admin {};
 
 struct Drafts {
     std::vector<Draft<Listen>> listen;
     std::vector<Draft<Upstream>> upstream;
+    std::vector<Draft<User>> user;
+    std::vector<Draft<Route>> route;
     Draft<Server> server;
     Draft<Limits> limits;
     Draft<Timeouts> timeouts;
@@ -26,9 +29,11 @@ struct Drafts {
     Draft<Admin> admin;
 };
 
-extern const std::span<const Key<Listen>> listen_keys;
-extern const std::span<const Key<Upstream>> upstream_keys;
-extern const std::span<const Key<Server>> server_keys;
+extern const std::span<const Key<Listen>> listen_keys;      // section_listen.cpp
+extern const std::span<const Key<Upstream>> upstream_keys;  // section_upstream.cpp
+extern const std::span<const Key<User>> user_keys;          // section_user.cpp
+extern const std::span<const Key<Route>> route_keys;
+extern const std::span<const Key<Server>> server_keys;  // sections.cpp
 extern const std::span<const Key<Limits>> limits_keys;
 extern const std::span<const Key<Timeouts>> timeouts_keys;
 extern const std::span<const Key<Log>> log_keys;

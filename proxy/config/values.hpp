@@ -19,10 +19,18 @@ using Parsed = std::expected<T, std::string>;
 [[nodiscard]] Parsed<std::uint64_t> parse_size(std::string_view text);     // 4096 64KiB 50MiB 1GB
 [[nodiscard]] Parsed<Endpoint> parse_listen_address(
     std::string_view text);  // 127.0.0.1:25 [::1]:25 localhost:25 :25
+// The same, unix:PATH and systemd:NAME; the path may be relative.
+[[nodiscard]] Parsed<ListenAddress> parse_listener(std::string_view text);
 [[nodiscard]] Parsed<Endpoint> parse_upstream_address(
     std::string_view text);  // smtp.example.com:465
 [[nodiscard]] Parsed<Network> read_network(
     std::string_view text);  // 192.168.1.0/24 2001:db8::/32 192.0.2.1
+
+// a@b.example, *@b.example (or @b.example: the same), <>. The domain comes out in lower case.
+[[nodiscard]] Parsed<std::string> parse_sender(std::string_view text);
+// SHA-256 in hexadecimal, colons between the octets or not, or base64.
+[[nodiscard]] Parsed<Sha256> parse_pin(std::string_view text);
+[[nodiscard]] Parsed<unsigned> parse_mode(std::string_view text);  // 0660 660
 
 struct UpstreamUrl {
     Endpoint address;
@@ -38,6 +46,8 @@ struct UpstreamUrl {
 [[nodiscard]] bool valid_server_name(std::string_view name);
 
 [[nodiscard]] bool loopback(const std::string& host);
+// 0.0.0.0/0 and ::/0.
+[[nodiscard]] const std::vector<Network>& everywhere();
 // Wider than any private network there is: practically an invitation to everyone.
 [[nodiscard]] bool everyone(const Network& network);
 

@@ -1,19 +1,11 @@
-// Base64, strictly (RFC 4648 4; RFC 4954 4: reject any character not explicitly allowed, '=' only
-// at the end, and only where due).
-//
-// Our own because the decoders of TLS libraries skip line ends and accept bad padding. The "=" that
-// stands for an empty initial response (RFC 4954 4) is not base64: who reads AUTH looks for it
-// first.
+// Base64 as SMTP has it (RFC 4954 4): base's, under the names that this layer uses.
 #pragma once
 
-#include <optional>
-#include <string>
-#include <string_view>
+#include "base/base64.hpp"
 
 namespace waxseal::smtp {
 
-[[nodiscard]] std::string base64_encode(std::string_view octets);
-// Nothing when the text is not canonical base64 (alphabet, padding, unused bits zero).
-[[nodiscard]] std::optional<std::string> base64_decode(std::string_view text);
+using waxseal::base64_decode;
+using waxseal::base64_encode;
 
 }  // namespace waxseal::smtp

@@ -182,7 +182,7 @@ class Client {
     // Many servers echo what they refuse: words that repeat a credential go no further.
     void withhold_credential(Reply& reply) const;
     [[nodiscard]] bool repeats_credential(std::string_view text) const;
-    [[nodiscard]] ClientEvent login_refused(const Reply& reply);
+    [[nodiscard]] ClientEvent login_refused(Reply& reply);
     [[nodiscard]] Handled take_reply(Reply reply);
     [[nodiscard]] ClientEvent unsolicited(Reply reply);
     [[nodiscard]] ClientEvent ended();

@@ -129,7 +129,7 @@ Client::Handled Client::on_auth(Reply& reply) {
 }
 
 // The refusal itself is worth telling only if it judges the credentials: not after we gave up.
-ClientEvent Client::login_refused(const Reply& reply) {
+ClientEvent Client::login_refused(Reply& reply) {
     if (!cancelled_.empty())
         return refused(FailureKind::protocol, "the login was given up: " + cancelled_, reply);
     std::string what = "the upstream refused the login";

@@ -205,8 +205,6 @@ class Server {
     [[nodiscard]] bool idle() const noexcept;
     // An event was told whose answer has not been given.
     [[nodiscard]] bool owes() const noexcept { return owed_ != Owed::nothing; }
-    // Refused or malformed commands so far: what max_errors limits.
-    [[nodiscard]] std::uint32_t errors() const noexcept { return errors_; }
     [[nodiscard]] std::size_t buffered() const noexcept { return input_.size(); }
     [[nodiscard]] bool tls() const noexcept { return secured_; }
     [[nodiscard]] bool authenticated() const noexcept { return authenticated_; }

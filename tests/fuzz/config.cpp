@@ -58,39 +58,108 @@ void check_problems(const Result& result) {
     }
 }
 
-void check_listener(const Listen& listen, const Config& config) {
-    require(parse_ip(listen.address.host).has_value(), "a listener has an IP address");
-    require(!listen.allow.empty() && !listen.upstream.empty(),
-            "a listener names who may connect and where to");
-    for (const std::string& name : listen.upstream) {
+bool absolute(const std::string& path) { return path.empty() || path.starts_with('/'); }
+
+void check_names(const std::vector<std::string>& names, const Config& config) {
+    require(!names.empty(), "mail has somewhere to go");
+    for (const std::string& name : names) {
         require(
             std::ranges::any_of(config.upstream,
                                 [&](const Upstream& upstream) { return upstream.name == name; }),
-            "a listener leads somewhere");
+            "a name leads somewhere");
     }
 }
 
-void check_upstream(const Upstream& upstream) {
+void check_admission(const Listen& listen) {
+    const bool all =
+        std::ranges::find(listen.allow, *parse_network("0.0.0.0/0")) != listen.allow.end();
+    const bool unix_socket = std::holds_alternative<UnixPath>(listen.address);
+    require(!listen.allow.empty(), "a listener says who may connect");
+    if (unix_socket) require(all, "the permissions of a unix socket decide alone");
+    if (listen.client_certificate == ClientCertificate::required) {
+        require(listen.tls != ListenTls::none && listen.require_tls,
+                "a required certificate cannot be avoided");
+    }
+}
+
+void check_listener(const Listen& listen, const Config& config) {
+    if (const auto* endpoint = std::get_if<Endpoint>(&listen.address))
+        require(parse_ip(endpoint->host).has_value(), "a listener has an IP address");
+    if (const auto* socket = std::get_if<UnixPath>(&listen.address))
+        require(socket->path.starts_with('/') && socket->path.size() <= 107,
+                "a unix socket can be made");
+    check_names(listen.upstream, config);
+    check_admission(listen);
+    if (listen.tls == ListenTls::none) {
+        require(!listen.require_tls && !listen.legacy_tls && listen.certificates.empty() &&
+                    listen.client_ca_file.empty(),
+                "nothing that promises TLS is without it");
+    }
+    for (const Certificate& pair : listen.certificates) {
+        require(pair.certificate_file.starts_with('/') && pair.key_file.starts_with('/'),
+                "a certificate has a key");
+    }
+    require(listen.client_ca_file.empty() == (listen.client_certificate == ClientCertificate::none),
+            "client certificates have an authority");
+    require(listen.auth != ListenAuth::local || !config.user.empty(), "somebody can log in");
+}
+
+void check_upstream(const Upstream& upstream, bool passthrough) {
     require(
         !upstream.name.empty() && !upstream.address.host.empty() && !upstream.server_name.empty(),
         "an upstream has its names");
     require(upstream.address.port != 0 && upstream.max_connections > 0,
             "an upstream can be connected to");
-    const bool credential = !upstream.username.empty();
-    require(credential == !upstream.password_file.empty(), "a credential is whole");
-    if (upstream.tls == UpstreamTls::none) require(!credential, "no credential without TLS");
-    require(credential == (upstream.auth != Auth::none),
-            "a login needs a credential, and a credential a login");
-    require(upstream.password_file.empty() || upstream.password_file.starts_with('/'),
-            "paths are absolute");
-    require(upstream.ca_file.empty() || upstream.ca_file.starts_with('/'), "paths are absolute");
+    const bool has_secret = !upstream.password_file.empty() || !upstream.token_file.empty();
+    const bool external = upstream.auth == Auth::external;
+    const bool certificate = !upstream.certificate.certificate_file.empty();
+    require(upstream.password_file.empty() || upstream.token_file.empty(), "one secret");
+    require(certificate == !upstream.certificate.key_file.empty(), "a certificate has a key");
+    if (external) {
+        require(certificate && !has_secret, "external logs in with a certificate");
+    } else {
+        require(has_secret == !upstream.username.empty(), "a credential is whole");
+        if (has_secret) require(upstream.auth != Auth::none, "a credential is used");
+        if (!passthrough) require(has_secret == (upstream.auth != Auth::none), "a login has one");
+    }
+    if (upstream.tls == UpstreamTls::none)
+        require(!has_secret && !certificate && !external, "no credential without TLS");
+    require(upstream.min_tls <= upstream.max_tls, "a version of TLS is left");
+    require(!upstream.pin_only || !upstream.pin_sha256.empty(), "something is verified");
+    for (const std::string* path :
+         {&upstream.password_file, &upstream.token_file, &upstream.ca_file,
+          &upstream.certificate.certificate_file, &upstream.certificate.key_file})
+        require(absolute(*path), "paths are absolute");
+}
+
+void check_user(const User& user, const Config& config) {
+    require(!user.name.empty(), "a user has a name");
+    require(user.password_file.empty() != user.password_hash.empty(), "a user has one password");
+    require(absolute(user.password_file), "paths are absolute");
+    require(user.password_hash.empty() || user.password_hash.starts_with('$'), "a hash is one");
+    if (!user.upstream.empty()) check_names({user.upstream}, config);
+}
+
+void check_route(const Route& route, const Config& config) {
+    check_names(route.upstream, config);
+    for (const std::string& address : route.listen) {
+        require(std::ranges::any_of(
+                    config.listen,
+                    [&](const Listen& listen) { return to_string(listen.address) == address; }),
+                "a route names a listener");
+    }
 }
 
 void check_config(const Config& config) {
     require(!config.hostname.empty() && !config.listen.empty() && !config.upstream.empty(),
             "nothing is left empty");
     for (const Listen& listen : config.listen) check_listener(listen, config);
-    for (const Upstream& upstream : config.upstream) check_upstream(upstream);
+    const bool passthrough = std::ranges::any_of(
+        config.listen, [](const Listen& listen) { return listen.auth == ListenAuth::passthrough; });
+    for (const Upstream& upstream : config.upstream) check_upstream(upstream, passthrough);
+    for (const User& user : config.user) check_user(user, config);
+    for (const Route& route : config.route) check_route(route, config);
+    require(config.state_dir.starts_with('/'), "paths are absolute");
     require(config.limits.max_sessions > 0 && config.limits.max_errors > 0 &&
                 config.limits.max_message_size > 0,
             "limits are limits");

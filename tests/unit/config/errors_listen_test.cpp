@@ -42,15 +42,15 @@ address = "[127.0.0.1]:25"
             {R"([[listen]]
 address = "0.0.0.0:25"
 )",
-             {R"(f:4:11: [[listen]] address: 0.0.0.0:25 can be reached from other hosts, and whoever connects sends mail in your name: an open relay; name the networks of your devices with allow = ["192.168.1.0/24"], or listen on 127.0.0.1)"}},
+             {R"(f:4:11: [[listen]] address: 0.0.0.0:25 can be reached from other hosts, and whoever connects sends mail in your name: an open relay; name the networks of your devices with allow = ["192.168.1.0/24"], let them log in with auth = "local", or listen on 127.0.0.1)"}},
             {R"([[listen]]
 address = ":25"
 )",
-             {R"(f:4:11: [[listen]] address: [::]:25 can be reached from other hosts, and whoever connects sends mail in your name: an open relay; name the networks of your devices with allow = ["192.168.1.0/24"], or listen on 127.0.0.1)"}},
+             {R"(f:4:11: [[listen]] address: [::]:25 can be reached from other hosts, and whoever connects sends mail in your name: an open relay; name the networks of your devices with allow = ["192.168.1.0/24"], let them log in with auth = "local", or listen on 127.0.0.1)"}},
             {R"([[listen]]
 address = "192.168.1.1:25"
 )",
-             {R"(f:4:11: [[listen]] address: 192.168.1.1:25 can be reached from other hosts, and whoever connects sends mail in your name: an open relay; name the networks of your devices with allow = ["192.168.1.0/24"], or listen on 127.0.0.1)"}},
+             {R"(f:4:11: [[listen]] address: 192.168.1.1:25 can be reached from other hosts, and whoever connects sends mail in your name: an open relay; name the networks of your devices with allow = ["192.168.1.0/24"], let them log in with auth = "local", or listen on 127.0.0.1)"}},
             {R"([[listen]]
 address = "0.0.0.0:25"
 allow = []
@@ -70,8 +70,7 @@ allow = ["10.0.0.1/8", "300.0.0.0/8", "10.0.0.0/33", "fe80::/129", "x", "10.0.0.
 address = ":25"
 allow = ["0.0.0.0/0", "::/0"]
 )",
-             {R"(f:5:10: warning: [[listen]] allow: this lets in practically everyone: if a firewall does not stop them, strangers will send spam in your name; name the networks of your devices instead)",
-              R"(f:5:23: warning: [[listen]] allow: this lets in practically everyone: if a firewall does not stop them, strangers will send spam in your name; name the networks of your devices instead)"}},
+             {R"(f:5:10: warning: [[listen]] allow: this lets in practically everyone: if a firewall does not stop them, strangers will send spam in your name; name the networks of your devices instead)", R"(f:5:23: warning: [[listen]] allow: this lets in practically everyone: if a firewall does not stop them, strangers will send spam in your name; name the networks of your devices instead)"}},
             {R"([[listen]]
 address = ":25"
 allow = ["10.0.0.0/8", "8.0.0.0/7"]

@@ -73,11 +73,12 @@ max_errors = 5
 )",
          {R"(f:3:1: limits is a section that exists once; write [limits] on a line of its own and the keys under it)"}},
         {"listen = 5\n",
-         {R"(f:3:1: [[upstream]] listen: unknown key; known here are name, address, tls, allow_cleartext, server_name, ca_file, auth, username, password_file, max_connections, idle_connections and idle_timeout)"}},
+         {R"(f:3:1: [[upstream]] listen: unknown key; it belongs under [[route]])"}},
         {R"([[user]]
 name = "x"
 )",
-         {R"(f:3:1: [[user]]: devices cannot log in with this version yet; remove it, and say with allow in [[listen]] who may connect)"}},
+         {R"(f:3:1: [[user]] password_file: is missing; write password_file = "/run/secrets/printer-password", or password_hash and what `waxseal hash-password` prints)",
+          R"(f:4:8: warning: [[user]] name: nobody can log in as "x", as no listener has auth = "local"; write that under [[listen]], or remove the user)"}},
         {R"([admin]
 address = "127.0.0.1:8025"
 )",
@@ -88,7 +89,7 @@ address = ""
          {}},
         {"[limit]\n", {R"(f:3:1: [limit]: unknown section; did you mean limits?)"}},
         {"[frobnicate]\n",
-         {R"(f:3:1: [frobnicate]: unknown section; known are [server], [[listen]], [[upstream]], [limits], [timeouts] and [log])"}},
+         {R"(f:3:1: [frobnicate]: unknown section; known are [server], [[listen]], [[upstream]], [[user]], [[route]], [limits], [timeouts] and [log])"}},
         {"[[listeners]]\n", {R"(f:3:1: [listeners]: unknown section; did you mean listen?)"}},
         {R"([log.more]
 x = 1
@@ -96,7 +97,7 @@ x = 1
          {R"(f:3:6: [log] more: unknown key; known here are level and format)"}},
         {R"(log.level = "debug"
 )",
-         {R"(f:3:1: [[upstream]] log: unknown key; known here are name, address, tls, allow_cleartext, server_name, ca_file, auth, username, password_file, max_connections, idle_connections and idle_timeout)"}},
+         {R"(f:3:1: [[upstream]] log: unknown key; known here are name, address, tls, allow_cleartext, server_name, ca_file, min_tls, max_tls, pin_sha256, pin_only, auth, username, password_file, token_file, certificate_file, key_file, xclient, max_connections, idle_connections and idle_timeout)"}},
     });
 }
 
@@ -131,7 +132,7 @@ TEST_CASE("unknown keys") {
         {"max_sessions = 5\n",
          {R"(f:3:1: [[upstream]] max_sessions: unknown key; it belongs under [limits])"}},
         {"frobnicate = 1\n",
-         {R"(f:3:1: [[upstream]] frobnicate: unknown key; known here are name, address, tls, allow_cleartext, server_name, ca_file, auth, username, password_file, max_connections, idle_connections and idle_timeout)"}},
+         {R"(f:3:1: [[upstream]] frobnicate: unknown key; known here are name, address, tls, allow_cleartext, server_name, ca_file, min_tls, max_tls, pin_sha256, pin_only, auth, username, password_file, token_file, certificate_file, key_file, xclient, max_connections, idle_connections and idle_timeout)"}},
         {R"(password = "hunter2"
 )",
          {R"(f:3:1: [[upstream]] password: a password does not belong in this file; write it into a file of its own and password_file = "/path/of/it")"}},

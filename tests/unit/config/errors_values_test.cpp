@@ -141,46 +141,21 @@ format = "xml"
         {R"(tls = "ssl"
 )",
          {R"(f:3:7: [[upstream]] tls: "ssl" is unknown; write "implicit", "starttls" or "none")"}},
-        {R"(auth = "xoauth2"
-)",
-         {R"(f:3:8: [[upstream]] auth: "xoauth2" is not in this version yet; write "auto", "none", "plain", "login" or "cram-md5")"}},
-        {R"(auth = "scram-sha-256"
-)",
-         {R"(f:3:8: [[upstream]] auth: "scram-sha-256" is not in this version yet; write "auto", "none", "plain", "login" or "cram-md5")"}},
-        {R"(auth = "oauthbearer"
-)",
-         {R"(f:3:8: [[upstream]] auth: "oauthbearer" is not in this version yet; write "auto", "none", "plain", "login" or "cram-md5")"}},
         {R"(auth = "digest-md5"
 )",
-         {R"(f:3:8: [[upstream]] auth: "digest-md5" is unknown; write "auto", "none", "plain", "login" or "cram-md5")"}},
+         {R"(f:3:8: [[upstream]] auth: "digest-md5" is unknown; write "auto", "none", "plain", "login", "cram-md5", "scram-sha-256", "xoauth2", "oauthbearer" or "external")"}},
         {R"([[listen]]
-tls = "starttls"
+tls = "ssl"
 )",
-         {R"(f:4:7: [[listen]] tls: "starttls" is not in this version yet; write "none")"}},
+         {R"(f:4:7: [[listen]] tls: "ssl" is unknown; write "none", "starttls", "implicit" or "auto")"}},
         {R"([[listen]]
-tls = "implicit"
+auth = "lokal"
 )",
-         {R"(f:4:7: [[listen]] tls: "implicit" is not in this version yet; write "none")"}},
-        {R"([[listen]]
-auth = "any"
-)",
-         {R"(f:4:8: [[listen]] auth: "any" is not in this version yet; write "none")"}},
-        {R"([[listen]]
-auth = "local"
-)",
-         {R"(f:4:8: [[listen]] auth: "local" is not in this version yet; write "none")"}},
-        {R"([[listen]]
-auth = "passthrough"
-)",
-         {R"(f:4:8: [[listen]] auth: "passthrough" is not in this version yet; write "none")"}},
+         {R"(f:4:8: [[listen]] auth: "lokal" is unknown; write "none", "any", "local" or "passthrough"; did you mean local?)"}},
         {R"([[listen]]
 line_endings = "fix"
 )",
          {R"(f:4:16: [[listen]] line_endings: "fix" is unknown; write "repair" or "reject")"}},
-        {R"([[listen]]
-require_tls = true
-)",
-         {R"(f:4:15: [[listen]] require_tls: is not in this version yet; remove it, or write require_tls = false)"}},
         {R"([[listen]]
 require_tls = false
 certificate_file = ""
@@ -188,14 +163,6 @@ key_file = ""
 proxy_protocol = []
 )",
          {}},
-        {R"([[listen]]
-certificate_file = "tls.crt"
-key_file = "tls.key"
-proxy_protocol = ["10.0.0.0/8"]
-)",
-         {R"(f:4:20: [[listen]] certificate_file: is not in this version yet; remove it, or write certificate_file = "")",
-          R"(f:5:12: [[listen]] key_file: is not in this version yet; remove it, or write key_file = "")",
-          R"(f:6:18: [[listen]] proxy_protocol: is not in this version yet; remove it, or write proxy_protocol = [])"}},
         {R"(idle_connections = 2
 idle_timeout = "30s"
 )",

@@ -24,7 +24,7 @@ TEST_CASE("the least configuration, and every default") {
     CHECK_FALSE(config.hostname.empty());
     REQUIRE(config.listen.size() == 1);
     const Listen& listen = config.listen[0];
-    CHECK(listen.address == Endpoint{"127.0.0.1", 2525});
+    CHECK(listen.address == ListenAddress(Endpoint{"127.0.0.1", 2525}));
     CHECK(listen.tls == ListenTls::none);
     CHECK(listen.allow == std::vector{*parse_network("127.0.0.0/8"), *parse_network("::1")});
     CHECK(listen.line_endings == LineEndings::repair);
@@ -104,7 +104,7 @@ format = "logfmt"
     CHECK(loaded->warnings.empty());
     const Config& config = loaded->config;
     CHECK(config.hostname == "relay.example");
-    CHECK(config.listen[0].address == Endpoint{"::1", 0});
+    CHECK(config.listen[0].address == ListenAddress(Endpoint{"::1", 0}));
     CHECK(config.listen[0].allow ==
           std::vector{*parse_network("192.0.2.0/24"), *parse_network("2001:db8::/32")});
     CHECK(config.listen[0].line_endings == LineEndings::reject);
@@ -179,14 +179,14 @@ TEST_CASE("listeners from flag or environment replace those of the file") {
     const Environment environment{{"WAXSEAL_LISTEN", "127.0.0.1:3, [::1]:4 ,"}};
     Config config = good(file, {}, environment);
     REQUIRE(config.listen.size() == 2);
-    CHECK(config.listen[0].address == Endpoint{"127.0.0.1", 3});
-    CHECK(config.listen[1].address == Endpoint{"::1", 4});
+    CHECK(config.listen[0].address == ListenAddress(Endpoint{"127.0.0.1", 3}));
+    CHECK(config.listen[1].address == ListenAddress(Endpoint{"::1", 4}));
     CHECK(config.listen[1].upstream == Lines{"default"});
     Flags flags;
     flags.listen = {"127.0.0.1:5"};
     config = good(file, flags, environment);
     REQUIRE(config.listen.size() == 1);
-    CHECK(config.listen[0].address.port == 5);
+    CHECK(std::get<Endpoint>(config.listen[0].address).port == 5);
 }
 
 TEST_CASE(
@@ -206,7 +206,7 @@ TEST_CASE(
           std::vector{*parse_network("192.0.2.0/24"), *parse_network("198.51.100.7/32")});
     config = good(upstream_lines, {},
                   {{"WAXSEAL_LISTEN", ":25"}, {"WAXSEAL_ALLOW", "192.0.2.0/24,10.0.0.0/8"}});
-    CHECK(config.listen[0].address == Endpoint{"::", 25});
+    CHECK(config.listen[0].address == ListenAddress(Endpoint{"::", 25}));
     CHECK(config.listen[0].allow.size() == 2);
     // What is wrong with it is said once, however many listeners there are; and everyone is warned
     // about.

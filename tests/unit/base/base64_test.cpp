@@ -1,12 +1,12 @@
 // Base64: what is canonical is read, everything else is refused.
-#include "smtp/base64.hpp"
+#include "base/base64.hpp"
 
 #include <doctest/doctest.h>
 
 #include <string>
 #include <string_view>
 
-using namespace waxseal::smtp;
+using namespace waxseal;
 using namespace std::literals;
 
 TEST_CASE("base64: the vectors of RFC 4648 10") {

@@ -3,7 +3,7 @@
 // The decoder takes whole quartets only. It refuses any octet outside the alphabet (line ends and
 // spaces too), padding that is missing, early or superfluous, and padding whose unused bits are not
 // zero: so each octet string has exactly one text, and no two parsers can disagree about one.
-#include "smtp/base64.hpp"
+#include "base/base64.hpp"
 
 #include <algorithm>
 #include <array>
@@ -11,7 +11,7 @@
 
 #include "base/secret.hpp"
 
-namespace waxseal::smtp {
+namespace waxseal {
 
 namespace {
 
@@ -83,4 +83,4 @@ std::optional<std::string> base64_decode(std::string_view text) {
     return out;
 }
 
-}  // namespace waxseal::smtp
+}  // namespace waxseal
