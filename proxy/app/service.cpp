@@ -30,7 +30,7 @@ void trim_memory() {
 
 }  // namespace
 
-Service::Service() : proxy_(loop_) {
+Service::Service() : worker_(loop_, pool_), proxy_(loop_, worker_) {
     (void)std::signal(SIGPIPE, SIG_IGN);
     drain_alarm_ = loop_.alarm([this] {
         log::warn("drain_cut_short", {{"sessions", proxy_.sessions()}});

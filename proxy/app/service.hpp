@@ -15,6 +15,7 @@
 #include "net/listener.hpp"
 #include "net/loop.hpp"
 #include "net/resolver.hpp"
+#include "net/thread_pool.hpp"
 #include "relay/proxy.hpp"
 #include "upstream/prober.hpp"
 
@@ -61,6 +62,8 @@ class Service {
 
     net::Loop loop_;
     net::Resolver resolver_;
+    net::ThreadPool pool_;
+    net::PoolWorker worker_;
     relay::Proxy proxy_;
     std::shared_ptr<const Snapshot> snapshot_;
     std::vector<Listening> listening_;

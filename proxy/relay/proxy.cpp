@@ -32,7 +32,8 @@ smtp::Reply refusal_for(Verdict verdict) {
 }  // namespace
 
 // Session ids need not be secret, only unlike those of the last run.
-Proxy::Proxy(Reactor& reactor) : reactor_(reactor), id_base_(std::random_device{}()) {}
+Proxy::Proxy(Reactor& reactor, Worker& worker)
+    : reactor_(reactor), worker_(worker), id_base_(std::random_device{}()) {}
 
 Proxy::~Proxy() = default;
 
@@ -50,9 +51,10 @@ void Proxy::accept(std::unique_ptr<Channel> channel, const IpAddress& client,
                  : admission_.admit(client, settings.allow, settings.limits, reactor_.now());
     if (verdict != Verdict::admitted) return refuse(std::move(channel), client, verdict);
     const std::uint64_t key = ++next_key_;
-    Session::Client who{next_id(), waxseal::to_string(client)};
-    auto session = std::make_unique<Session>(reactor_, std::move(channel), settings.session,
-                                             std::move(who), [this, key](Session&) { ended(key); });
+    Session::Client who{next_id(), waxseal::to_string(client), client};
+    auto session = std::make_unique<Session>(reactor_, SessionServices{worker_, lockout_},
+                                             std::move(channel), settings.session, std::move(who),
+                                             [this, key](Session&) { ended(key); });
     Session& started = *session;
     sessions_.emplace(key, Entry{std::move(session), client});
     most_ = std::max(most_, sessions_.size());

@@ -17,7 +17,9 @@
 #include "base/channel.hpp"
 #include "base/network.hpp"
 #include "base/reactor.hpp"
+#include "base/worker.hpp"
 #include "relay/admission.hpp"
+#include "relay/preamble.hpp"
 #include "relay/refusals.hpp"
 #include "relay/session.hpp"
 
@@ -27,11 +29,14 @@ struct ListenerSettings {
     std::shared_ptr<const SessionSettings> session;
     std::vector<Network> allow;
     AdmissionLimits limits;
+    TlsMode tls = TlsMode::none;
+    std::vector<Network> proxy_protocol{};  // load balancers: theirs begin with a PROXY header
 };
 
 class Proxy {
   public:
-    explicit Proxy(Reactor& reactor);
+    // `worker` must outlive the sessions.
+    Proxy(Reactor& reactor, Worker& worker);
     ~Proxy();
     Proxy(const Proxy&) = delete;
     Proxy& operator=(const Proxy&) = delete;
@@ -57,6 +62,8 @@ class Proxy {
     [[nodiscard]] std::string next_id();
 
     Reactor& reactor_;
+    Worker& worker_;
+    auth::Lockout lockout_;
     Admission admission_;
     std::unordered_map<std::uint64_t, Entry> sessions_;
     std::uint64_t next_key_ = 0;

@@ -15,10 +15,11 @@ namespace {
 constexpr Duration farewell_time = std::chrono::seconds(10);
 }  // namespace
 
-Session::Session(Reactor& reactor, std::unique_ptr<Channel> channel,
+Session::Session(Reactor& reactor, SessionServices services, std::unique_ptr<Channel> channel,
                  std::shared_ptr<const SessionSettings> settings, Client client,
                  std::function<void(Session&)> on_end)
     : reactor_(reactor),
+      services_(services),
       settings_(std::move(settings)),
       channel_(std::move(channel)),
       server_(settings_->server),

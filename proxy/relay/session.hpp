@@ -16,16 +16,21 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <variant>
 
+#include "auth/authenticator.hpp"
+#include "auth/lockout.hpp"
 #include "base/channel.hpp"
 #include "base/deadline.hpp"
 #include "base/reactor.hpp"
+#include "base/worker.hpp"
 #include "relay/pace.hpp"
 #include "relay/record.hpp"
+#include "relay/routes.hpp"
 #include "smtp/server.hpp"
 #include "upstream/connection.hpp"
 #include "upstream/connector.hpp"
@@ -38,6 +43,12 @@ struct SessionSettings {
     smtp::ServerSettings server;
     upstream::Connector::Providers providers;  // in order of preference, at least one
     Duration downstream_idle{};
+    Duration tls_handshake{};  // after STARTTLS
+    // Of the whole configuration: where a sender goes, and where a user is sent by name.
+    std::shared_ptr<const RouteTable> routes{};
+    std::map<std::string, upstream::Connector::Providers, std::less<>> by_name{};
+    // AUTH; null: not offered. server.auth_mechanisms are its.
+    std::shared_ptr<const auth::Authenticator> authenticator{};
     // Octets a second that a body has to come with, on average; it may pause for downstream_idle.
     // 0: any. (Postfix: smtpd_min_data_rate, 500.)
     std::uint64_t min_data_rate = 0;
@@ -58,13 +69,23 @@ struct Transaction {
     TimePoint since{};
 };
 
+// What all sessions of a worker share.
+struct SessionServices {
+    Worker& worker;  // checks passwords
+    auth::Lockout& lockout;
+};
+
 class Session {
   public:
     struct Client {
-        std::string id;       // of the session
-        std::string address;  // of the downstream
+        std::string id;          // of the session
+        std::string address;     // of the downstream, for the log
+        IpAddress ip{};          // the same, for decisions
+        std::uint16_t port = 0;  // 0: not known
     };
-    Session(Reactor& reactor, std::unique_ptr<Channel> channel,
+    // A channel whose TLS is established speaks implicit TLS; one that is to be able to STARTTLS
+    // has its settings for that.
+    Session(Reactor& reactor, SessionServices services, std::unique_ptr<Channel> channel,
             std::shared_ptr<const SessionSettings> settings, Client client,
             std::function<void(Session&)> on_end);
     ~Session();
@@ -143,6 +164,7 @@ class Session {
     [[nodiscard]] smtp::Capabilities offer() const;
 
     Reactor& reactor_;
+    SessionServices services_;
     std::shared_ptr<const SessionSettings> settings_;
     std::unique_ptr<Channel> channel_;
     smtp::Server server_;
@@ -155,7 +177,7 @@ class Session {
     std::optional<Pace> pace_;  // of the body that is coming
     std::unique_ptr<Alarm> pace_alarm_;
     Deadline hold_;
-    std::uint32_t errors_paid_ = 0;  // those that were waited for
+    std::uint64_t errors_paid_ = 0;  // those that were waited for
     TimePoint started_;
     std::uint64_t progress_ = 0;
     std::uint32_t offered_ = 0;  // the extensions that the downstream was told of

@@ -1,6 +1,6 @@
 // What the downstream says, and what the session makes of it.
-#include <cassert>
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "base/log.hpp"

@@ -261,7 +261,7 @@ TEST_CASE("client: nor does what the upstream says in a transaction") {
                                           {data(), "", "354 go\r\n"},
                                           {end_of_data(), "", "250 2.0.0 ok\r\n"},
                                           {reset(), "", "250 ok\r\n"}});
-            ClientPeer peer(scenario.settings);
+            ClientPeer peer(scenario.setup);
             peer.run();
             for (std::size_t i = 0; i < scenario.steps.size(); ++i) {
                 const ClientStep& step = scenario.steps[i];

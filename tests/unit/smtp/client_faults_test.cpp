@@ -144,7 +144,7 @@ TEST_CASE("client: only 250 confirms a message") {
     for (const std::string_view reply :
          {"220 hi\r\n"sv, "251 ok\r\n"sv, "235 ok\r\n"sv, "200 ok\r\n"sv, "354 go\r\n"sv}) {
         CAPTURE(reply);
-        ClientPeer peer(settings());
+        ClientPeer peer(setup());
         bring(peer, 4);
         end_of_data()(peer.client());
         peer.run();

@@ -21,6 +21,7 @@
 #include "unit/support/provider.hpp"
 #include "unit/support/scripted_upstream.hpp"
 #include "unit/support/sim.hpp"
+#include "unit/support/sim_worker.hpp"
 
 namespace waxseal::testing {
 
@@ -80,11 +81,12 @@ class World {
         settings->server = {"relay.test", smtp::LineEndings::repair, 50U << 20U, 1000, 20};
         settings->providers = {make_provider(reactor, upstream, "default", slots)};
         settings->downstream_idle = std::chrono::minutes(5);
-        proxy = std::make_unique<relay::Proxy>(reactor);
+        proxy = std::make_unique<relay::Proxy>(reactor, worker);
     }
 
     LogCapture log;
     FakeReactor reactor;
+    FakeWorker worker{reactor};
     ScriptedUpstream upstream;
     std::shared_ptr<relay::SessionSettings> settings;
     std::unique_ptr<relay::Proxy> proxy;
