@@ -61,19 +61,25 @@ void SessionRecord::add(TransactionRecord record) {
 }
 
 log::Fields fields(const SessionRecord& record, Duration lasted) {
-    log::Fields fields{{"session", record.id},
-                       {"listener", record.listener},
-                       {"client", record.client},
-                       {"helo", record.helo},
-                       {"downstream_tls", "none"},
-                       {"upstream_tls",
-                        record.upstream_tls.version.empty() ? "none" : record.upstream_tls.version},
-                       {"upstream_cipher", record.upstream_tls.cipher_suite},
-                       {"upstream_address", record.upstream_address},
-                       {"account", record.account},
-                       {"mechanism", record.mechanism},
-                       {"end", record.end},
-                       {"ms", lasted.count()}};
+    log::Fields fields{
+        {"session", record.id},
+        {"listener", record.listener},
+        {"client", record.client},
+        {"helo", record.helo},
+        {"downstream_tls",
+         record.downstream_tls.version.empty() ? "none" : record.downstream_tls.version},
+        {"downstream_cipher", record.downstream_tls.cipher_suite},
+        {"user", record.user},
+        {"upstream_tls",
+         record.upstream_tls.version.empty() ? "none" : record.upstream_tls.version},
+        {"upstream_cipher", record.upstream_tls.cipher_suite},
+        {"upstream_address", record.upstream_address},
+        {"account", record.account},
+        {"mechanism", record.mechanism},
+        {"end", record.end},
+        {"ms", lasted.count()}};
+    if (const auto& certificate = record.downstream_tls.client_certificate)
+        fields.emplace_back("client_certificate", certificate->subject);
     std::vector<log::Fields> transactions;
     for (const TransactionRecord& transaction : record.transactions)
         transactions.push_back(describe(transaction));

@@ -40,6 +40,8 @@ struct SessionRecord {
     std::string listener;
     std::string client;
     std::string helo;
+    TlsDetails downstream_tls;
+    std::string user;  // who has logged in
     TlsDetails upstream_tls;
     std::string upstream_address;
     std::string account;

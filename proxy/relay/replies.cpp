@@ -51,6 +51,9 @@ Reply for_downstream(const Reply& upstream) {
 namespace farewell {
 Reply draining() { return make_reply(421, {4, 3, 2}, "Service is shutting down; try again later"); }
 Reply idle() { return make_reply(421, {4, 4, 2}, "Idle for too long; closing"); }
+Reply login_lost() {
+    return make_reply(421, {4, 4, 2}, "The upstream has closed; connect and log in again");
+}
 Reply not_allowed() { return make_reply(554, {5, 7, 1}, "This address may not use this relay"); }
 Reply too_many_sessions() {
     return make_reply(421, {4, 3, 2}, "Too many sessions; try again later");

@@ -19,6 +19,7 @@ namespace waxseal::relay {
 namespace farewell {
 [[nodiscard]] smtp::Reply draining();
 [[nodiscard]] smtp::Reply idle();
+[[nodiscard]] smtp::Reply login_lost();
 [[nodiscard]] smtp::Reply not_allowed();
 [[nodiscard]] smtp::Reply too_many_sessions();
 [[nodiscard]] smtp::Reply too_many_from_client();

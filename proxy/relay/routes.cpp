@@ -39,8 +39,9 @@ bool fits(const Route& route, const RouteTable::Query& query) {
     if (!names(route.listeners, query.listener) || !names(route.users, query.user)) return false;
     const auto& senders = route.senders;
     return senders.empty() ||
-           std::any_of(senders.begin(), senders.end(),
-                       [&](const SenderPattern& one) { return one.fits(query.reverse_path); });
+           std::any_of(senders.begin(), senders.end(), [&](const SenderPattern& one) {
+               return query.reverse_path != nullptr && one.fits(*query.reverse_path);
+           });
 }
 
 }  // namespace
@@ -48,10 +49,10 @@ bool fits(const Route& route, const RouteTable::Query& query) {
 const upstream::Connector::Providers& RouteTable::choose(
     const Query& query, const upstream::Connector::Providers& of_user,
     const upstream::Connector::Providers& of_listener) const {
-    if (!of_user.empty()) return of_user;
     const auto found = std::find_if(routes_.begin(), routes_.end(),
                                     [&](const Route& route) { return fits(route, query); });
-    return found == routes_.end() ? of_listener : found->providers;
+    if (found != routes_.end()) return found->providers;
+    return of_user.empty() ? of_listener : of_user;
 }
 
 }  // namespace waxseal::relay

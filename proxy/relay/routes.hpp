@@ -6,9 +6,8 @@
 // "*@b" (that domain, without regard to case; not its subdomains) or "<>" (the null reverse-path,
 // and nothing else fits that).
 //
-// In order: the upstreams of the [[user]] who has logged in, if it names any, since that is the
-// narrowest and the most explicit thing an administrator can say; the first route that fits; the
-// listener's.
+// In order: the first route that fits; the upstreams of the [[user]] who has logged in, if it names
+// any; the listener's.
 #pragma once
 
 #include <optional>
@@ -46,7 +45,8 @@ class RouteTable {
     struct Query {
         std::string_view listener;
         std::string_view user;  // who has logged in; empty: nobody
-        const smtp::Path& reverse_path;
+        // Null: not known yet; then no row that names senders fits.
+        const smtp::Path* reverse_path;
     };
     RouteTable() = default;
     explicit RouteTable(std::vector<Route> routes) : routes_(std::move(routes)) {}

@@ -21,6 +21,7 @@ Session::Session(Reactor& reactor, SessionServices services, std::unique_ptr<Cha
     : reactor_(reactor),
       services_(services),
       settings_(std::move(settings)),
+      client_(std::move(client)),
       channel_(std::move(channel)),
       server_(settings_->server),
       on_end_(std::move(on_end)),
@@ -29,8 +30,8 @@ Session::Session(Reactor& reactor, SessionServices services, std::unique_ptr<Cha
       pace_alarm_(reactor.alarm([this] { too_slow(); })),
       hold_(reactor, [this] { hold_over(); }),
       started_(reactor.now()) {
-    record_.id = std::move(client.id);
-    record_.client = std::move(client.address);
+    record_.id = client_.id;
+    record_.client = client_.address;
     record_.listener = settings_->listener;
     channel_->set_notify([this] { pump(); });
 }
@@ -44,6 +45,7 @@ void Session::start() {
     log::debug(
         "session_start",
         {{"session", record_.id}, {"listener", record_.listener}, {"client", record_.client}});
+    if (channel_->tls() == TlsPhase::established) downstream_secured();
     server_.greet();
     pump();
 }
@@ -79,10 +81,19 @@ void Session::pump() {
 
 // The upstream first: what it has already said belongs to what it was asked until now, and must not
 // be taken for the reply to the device's next command.
-bool Session::step() { return step_upstream() || step_downstream(); }
+bool Session::step() { return step_upstream() || step_login() || step_downstream(); }
+
+bool Session::step_login() {
+    if (!login_) return false;
+    Login::Result result = login_->poll();
+    if (std::holds_alternative<Login::Waiting>(result)) return false;
+    std::visit([this](auto& told) { on(std::move(told)); }, result);
+    return true;
+}
 
 bool Session::step_downstream() {
     if (held()) return false;
+    if (server_.phase() == smtp::Server::Phase::securing) return secure();
     if (!body_blocked()) {
         smtp::ServerEvent told = server_.next();
         const bool quiet = std::holds_alternative<smtp::server_event::NeedInput>(told) ||
@@ -92,6 +103,10 @@ bool Session::step_downstream() {
             return true;
         }
     }
+    return read_downstream();
+}
+
+bool Session::read_downstream() {
     if (server_.buffered() >= limits::read_block) return false;
     if (const std::string_view input = channel_->readable(); !input.empty()) {
         // Octets of a command that does not end are no progress, and neither are those after the
@@ -177,14 +192,19 @@ void Session::set_deadlines() {
     } else {
         // While the body waits for the upstream the device is not late: the upstream's own deadline
         // runs.
-        downstream_deadline_.watch(body_blocked() ? Timer::none : server_.timer(), progress_,
-                                   settings_->downstream_idle);
+        const Timer due = body_blocked() ? Timer::none : server_.timer();
+        const bool securing = due == Timer::tls_handshake;
+        downstream_deadline_.watch(
+            due, securing ? 0 : progress_,
+            securing ? settings_->tls_handshake : settings_->downstream_idle);
     }
     watch_pace();
     hold_.watch(held() ? Timer::error_delay : Timer::none, server_.errors(),
                 settings_->error_delay);
     upstream::Connection* const upstream = connection();
-    const bool spare = upstream != nullptr && !transaction_ && upstream->client().idle();
+    // A login that was passed through is the downstream's for as long as its session lasts.
+    const bool spare =
+        upstream != nullptr && !transaction_ && upstream->client().idle() && !passes_through();
     if (spare == (upstream_idle_.watched() != Timer::none)) return;
     if (spare) {
         upstream_idle_.watch(Timer::upstream_idle, 0, upstream->provider()->idle_timeout);
@@ -200,7 +220,8 @@ void Session::downstream_late() {
         channel_->abort();
         return finish();
     }
-    part("idle", farewell::idle());
+    const bool securing = server_.phase() == smtp::Server::Phase::securing;
+    part(securing ? "tls_timeout" : "idle", farewell::idle());
 }
 
 void Session::watch_pace() {
@@ -239,6 +260,7 @@ void Session::finish() {
     upstream_idle_.stop();
     pace_alarm_->disarm();
     hold_.stop();
+    retire(reactor_, std::move(login_));
     abandon("aborted");
     drop_connection();
     if (channel_->end() == EndOfInput::failed) {

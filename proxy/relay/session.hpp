@@ -9,7 +9,7 @@
 // Flow: construct, start(); drain() or stop() from outside; on_end is called once, after which the
 // owner destroys it through the
 //   reactor's defer. What it means: session_downstream.cpp (what the device says),
-//   session_upstream.cpp (what the upstream says).
+//   session_security.cpp (its TLS and its login), session_upstream.cpp (what the upstream says).
 // Promises: 250 after end-of-data if and only if the upstream said so; after an abort inside a body
 // the upstream gets not one more octet.
 #pragma once
@@ -23,11 +23,10 @@
 #include <variant>
 
 #include "auth/authenticator.hpp"
-#include "auth/lockout.hpp"
 #include "base/channel.hpp"
 #include "base/deadline.hpp"
 #include "base/reactor.hpp"
-#include "base/worker.hpp"
+#include "relay/login.hpp"
 #include "relay/pace.hpp"
 #include "relay/record.hpp"
 #include "relay/routes.hpp"
@@ -69,12 +68,6 @@ struct Transaction {
     TimePoint since{};
 };
 
-// What all sessions of a worker share.
-struct SessionServices {
-    Worker& worker;  // checks passwords
-    auth::Lockout& lockout;
-};
-
 class Session {
   public:
     struct Client {
@@ -108,6 +101,8 @@ class Session {
     [[nodiscard]] bool step();
     [[nodiscard]] bool step_downstream();
     [[nodiscard]] bool step_upstream();
+    [[nodiscard]] bool step_login();
+    [[nodiscard]] bool read_downstream();
     void settle();
     void flush();
     [[nodiscard]] bool body_blocked();
@@ -130,10 +125,10 @@ class Session {
     void on(smtp::server_event::Body body);
     void on(smtp::server_event::BodyRefused refused);
     void on(smtp::server_event::BodyEnd end);
-    void on(smtp::server_event::StartTls);
-    void on(const smtp::server_event::Auth&);
-    void on(const smtp::server_event::AuthResponse&);
-    void on(smtp::server_event::AuthCancelled) {}
+    void on(smtp::server_event::StartTls told);
+    void on(smtp::server_event::Auth auth);
+    void on(smtp::server_event::AuthResponse told);
+    void on(smtp::server_event::AuthCancelled told);
     void on(smtp::server_event::Reset);
     void on(smtp::server_event::Quit);
     void on(smtp::server_event::Violation violation);
@@ -150,7 +145,24 @@ class Session {
     void on(smtp::client_event::Closed);
     void on(smtp::client_event::Failed told);
 
-    void connect();
+    // Towards the downstream: session_security.cpp.
+    [[nodiscard]] bool secure();
+    void downstream_secured();
+    void on(Login::Waiting) {}
+    void on(const Login::Ask& ask);
+    void on(const Login::Accepted& accepted);
+    void on(Login::Collected collected);
+    void on(const Login::Rejected& rejected);
+    void try_upstream(smtp::Credentials credentials);
+    void tried(upstream::Connector::Outcome outcome, const std::optional<smtp::Reply>& refusal);
+    void forget_client();
+    [[nodiscard]] bool passes_through() const noexcept;
+    [[nodiscard]] const upstream::Connector::Providers& destination(
+        const smtp::Path* reverse_path) const;
+
+    void connect(const smtp::Path& reverse_path);
+    void adopt(std::unique_ptr<upstream::Connection> connection);
+    [[nodiscard]] smtp::Xclient xclient() const;
     void connected(upstream::Connector::Outcome outcome);
     void send_mail();
     [[nodiscard]] std::optional<smtp::Reply> untranslatable(
@@ -166,9 +178,12 @@ class Session {
     Reactor& reactor_;
     SessionServices services_;
     std::shared_ptr<const SessionSettings> settings_;
+    Client client_;
     std::unique_ptr<Channel> channel_;
     smtp::Server server_;
     Upstream upstream_;
+    std::unique_ptr<Login> login_;            // the AUTH exchange under way
+    std::shared_ptr<const auth::User> user_;  // who has logged in, of ours
     std::optional<Transaction> transaction_;
     std::function<void(Session&)> on_end_;
     SessionRecord record_;

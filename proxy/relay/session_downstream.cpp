@@ -11,6 +11,19 @@ namespace waxseal::relay {
 
 namespace event = smtp::server_event;
 
+namespace {
+
+// What the administrator can do about it.
+std::string_view remedy(std::string_view reason) {
+    if (reason == smtp::violation::tls_in_clear)
+        return "this device speaks implicit TLS: set tls = \"auto\" or \"implicit\"";
+    if (reason == smtp::violation::proxy_header)
+        return "a load balancer announces its clients: name it in proxy_protocol";
+    return {};
+}
+
+}  // namespace
+
 // What the downstream is offered: ours, cut to what the upstream that would be tried first offered
 // last time.
 smtp::Capabilities Session::offer() const {
@@ -32,15 +45,27 @@ void Session::on(event::Hello hello) {
 
 void Session::on(event::Mail mail) {
     abandon("reset");
+    if (user_ && !user_->may_send(mail.reverse_path)) {
+        log::warn(
+            "sender_refused",
+            {{"session", record_.id}, {"user", record_.user}, {"from", mail.reverse_path.text()}});
+        return server_.reply(
+            smtp::make_reply(553, {5, 7, 1}, "This user may not send from this address"));
+    }
     transaction_.emplace();
     transaction_->since = reactor_.now();
     transaction_->record.reverse_path = mail.reverse_path.text();
     transaction_->mail = std::move(mail);
     if (upstream::Connection* const upstream = connection()) {
         smtp::Client& client = upstream->client();
-        if (client.phase() != smtp::Client::Phase::open || client.used_up()) drop_connection();
+        const auto& wanted = destination(&transaction_->mail->reverse_path);
+        const bool elsewhere =
+            !passes_through() && std::ranges::find(wanted, upstream->provider()) == wanted.end();
+        if (elsewhere || client.phase() != smtp::Client::Phase::open || client.used_up())
+            drop_connection();
     }
-    if (std::holds_alternative<std::monostate>(upstream_)) return connect();
+    if (std::holds_alternative<std::monostate>(upstream_))
+        return connect(transaction_->mail->reverse_path);
     send_mail();
 }
 
@@ -85,25 +110,6 @@ void Session::on(event::BodyEnd end) {
     connection()->client().end_of_data();
 }
 
-// Listeners offer neither STARTTLS nor AUTH.
-void Session::on(event::StartTls) {
-    assert(!"STARTTLS without being offered");
-    record_.end = "violation";
-    abandon("aborted");
-    drop_connection();
-    server_.shut_down(farewell::draining());
-}
-
-void Session::on(const event::Auth&) {
-    assert(!"AUTH without being offered");
-    server_.reply(smtp::make_reply(454, {4, 7, 0}, "Authentication is not available"));
-}
-
-void Session::on(const event::AuthResponse&) {
-    assert(!"AUTH without being offered");
-    server_.reply(smtp::make_reply(454, {4, 7, 0}, "Authentication is not available"));
-}
-
 void Session::on(event::Reset) {
     abandon("reset");
     upstream::Connection* const upstream = connection();
@@ -119,8 +125,11 @@ void Session::on(event::Quit) {
 
 void Session::on(event::Violation violation) {
     record_.end = "violation";
-    log::warn("protocol_violation",
-              {{"session", record_.id}, {"client", record_.client}, {"reason", violation.reason}});
+    log::Fields told{
+        {"session", record_.id}, {"client", record_.client}, {"reason", violation.reason}};
+    if (const std::string_view hint = remedy(violation.reason); !hint.empty())
+        told.emplace_back("hint", hint);
+    log::warn("protocol_violation", told);
     abandon("aborted");
     drop_connection();
 }

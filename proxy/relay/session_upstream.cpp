@@ -19,24 +19,39 @@ std::string_view outcome_of(const smtp::Reply& reply) {
 
 }  // namespace
 
-void Session::connect() {
-    upstream_ = std::make_unique<upstream::Connector>(reactor_, settings_->providers, record_.id,
-                                                      [this] { pump(); });
+void Session::connect(const smtp::Path& reverse_path) {
+    // The credentials of a login that was passed through are not kept; who has lost its connection
+    // has to log in again.
+    if (passes_through()) return part("upstream_lost", farewell::login_lost());
+    upstream_ = std::make_unique<upstream::Connector>(
+        reactor_, destination(&reverse_path),
+        upstream::Borrower{.label = record_.id, .client = xclient()}, [this] { pump(); });
 }
 
+smtp::Xclient Session::xclient() const { return {record_.client, client_.port, record_.helo}; }
+
 void Session::connected(upstream::Connector::Outcome outcome) {
+    if (login_) {
+        const auto refusal = std::get<std::unique_ptr<upstream::Connector>>(upstream_)->refusal();
+        return tried(std::move(outcome), refusal);
+    }
     if (!outcome) return fail(outcome.error());
-    retire(reactor_, std::move(std::get<std::unique_ptr<upstream::Connector>>(upstream_)));
-    upstream::Connection& upstream = **outcome;
-    upstream.set_notify([this] { pump(); });
-    record_.upstream_tls = upstream.tls_details();
-    record_.upstream_address = upstream.peer_address();
-    record_.account = upstream.account();
-    record_.mechanism = upstream.client().mechanism();
-    if (transaction_) transaction_->record.login = upstream.timings();
-    upstream_ = *std::move(outcome);
-    if (transaction_) transaction_->since = reactor_.now();
+    adopt(*std::move(outcome));
+    if (transaction_) {
+        transaction_->record.login = connection()->timings();
+        transaction_->since = reactor_.now();
+    }
     send_mail();
+}
+
+void Session::adopt(std::unique_ptr<upstream::Connection> connection) {
+    retire(reactor_, std::move(std::get<std::unique_ptr<upstream::Connector>>(upstream_)));
+    connection->set_notify([this] { pump(); });
+    record_.upstream_tls = connection->tls_details();
+    record_.upstream_address = connection->peer_address();
+    record_.account = connection->account();
+    record_.mechanism = connection->client().mechanism();
+    upstream_ = std::move(connection);
 }
 
 // As soon as the connection is between transactions: at once, or when the reply to RSET has come.
@@ -147,7 +162,7 @@ void Session::on(const event::MessageReply& told) {
 void Session::on(const event::ResetReply& told) {
     if (!told.reply.positive()) {
         drop_connection();
-        if (transaction_) connect();
+        if (transaction_) connect(transaction_->mail->reverse_path);
         return;
     }
     send_mail();
@@ -155,7 +170,7 @@ void Session::on(const event::ResetReply& told) {
 
 void Session::on(event::Closed) {
     drop_connection();
-    if (transaction_ && transaction_->mail) connect();
+    if (transaction_ && transaction_->mail) connect(transaction_->mail->reverse_path);
 }
 
 void Session::on(event::Failed told) {

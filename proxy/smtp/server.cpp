@@ -139,7 +139,7 @@ Server::Handled Server::execute(std::string_view line) {
         answer(make_reply(503, {5, 5, 1},
                           unintroduced ? "Say EHLO or HELO first" : "Bad sequence of commands"));
     } else if (row.needs == ServerTable::Needs::login && settings_.require_auth &&
-               !authenticated_) {
+               trust_ == Trust::none) {
         answer(make_reply(530, {5, 7, 0}, "Authentication required"));
     } else {
         return (this->*row.handler)(command);

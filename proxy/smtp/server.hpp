@@ -178,6 +178,10 @@ class Server {
 
     // TLS is up: before greet(), or after StartTls.
     void secured();
+    // A certificate that the client has shown stands for a login, until the end of the session.
+    void vouched_for() noexcept {
+        if (trust_ == Trust::none) trust_ = Trust::certificate;
+    }
     void greet();
     // Answers Hello: 250 with the offer (EHLO) or without (HELO). STARTTLS and AUTH in it are this
     // machine's own, whatever `offer` says of them. AUTH is offered still when it has succeeded, as
@@ -207,7 +211,7 @@ class Server {
     [[nodiscard]] bool owes() const noexcept { return owed_ != Owed::nothing; }
     [[nodiscard]] std::size_t buffered() const noexcept { return input_.size(); }
     [[nodiscard]] bool tls() const noexcept { return secured_; }
-    [[nodiscard]] bool authenticated() const noexcept { return authenticated_; }
+    [[nodiscard]] bool authenticated() const noexcept { return trust_ == Trust::login; }
     // Refused or malformed commands so far, of max_errors; failed logins, of max_auth_failures.
     [[nodiscard]] std::uint64_t errors() const noexcept { return errors_; }
     [[nodiscard]] std::uint64_t auth_failures() const noexcept { return auth_failures_; }
@@ -217,6 +221,7 @@ class Server {
     friend struct ServerTable;
     enum class Owed : std::uint8_t { nothing, hello, helo, mail, rcpt, data, message, auth };
     enum class Input : std::uint8_t { open, ended, told };
+    enum class Trust : std::uint8_t { none, certificate, login };
     using Handled = std::optional<ServerEvent>;  // nothing: answered here, go on with the next line
 
     void enter(Phase phase) noexcept { phase_ = phase; }
@@ -276,7 +281,7 @@ class Server {
     std::uint32_t auth_failures_ = 0;
     std::uint32_t blank_lines_ = 0;  // in a row
     bool secured_ = false;
-    bool authenticated_ = false;
+    Trust trust_ = Trust::none;
 };
 
 using ServerPhases = std::uint16_t;  // a set of them

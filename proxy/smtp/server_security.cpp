@@ -59,7 +59,7 @@ Server::Handled Server::on_starttls(const Command& command) {
         std::exchange(transaction_, std::nullopt).has_value() && phase_ != Phase::doomed;
     hello_name_.clear();
     offered_size_ = settings_.max_message_size;
-    authenticated_ = false;
+    trust_ = Trust::none;
     answer(make_reply(220, {2, 0, 0}, "Ready to start TLS"));
     enter(Phase::securing);
     return event::StartTls{aborted};
@@ -86,7 +86,7 @@ Server::Handled Server::on_auth(const Command& command) {
                      [name](const std::string& one) { return text::iequals(one, name); });
     std::optional<Reply> refusal;
     std::optional<Secret> initial;
-    if (authenticated_) {
+    if (trust_ == Trust::login) {
         refusal = make_reply(503, {5, 5, 1}, "Already authenticated");
     } else if (name.empty()) {
         refusal = make_reply(501, {5, 5, 4}, "Syntax: AUTH mechanism");
@@ -132,7 +132,7 @@ void Server::challenge(std::string_view raw) {
 
 void Server::after_auth(const Reply& reply) {
     assert(!reply.intermediate());
-    if (reply.positive()) authenticated_ = true;
+    if (reply.positive()) trust_ = Trust::login;
     if (reply.permanent()) ++auth_failures_;
     answer(reply);
     enter(Phase::ready);

@@ -8,13 +8,14 @@ namespace event = smtp::client_event;
 
 Connection::Connection(Reactor& reactor, std::shared_ptr<Provider> provider,
                        std::unique_ptr<Channel> channel, std::unique_ptr<Slots::Request> slot,
-                       std::optional<smtp::Credentials> credentials)
+                       std::optional<smtp::Credentials> credentials,
+                       std::optional<smtp::Xclient> client)
     : reactor_(reactor),
       provider_(std::move(provider)),
       slot_(std::move(slot)),
       channel_(std::move(channel)),
       account_(credentials ? credentials->username : std::string()),
-      client_(provider_->client, std::move(credentials)),
+      client_(provider_->client, std::move(credentials), std::move(client)),
       deadline_(reactor, [this] { expired(); }),
       started_(reactor.now()) {
     channel_->set_notify([this] { wake(); });
@@ -67,7 +68,7 @@ void Connection::note_tls() {
         return;
     }
     timings_.tls = *secured_ - started_;
-    client_.secured(*proof);
+    client_.secured(*proof, provider_->certificate);
 }
 
 bool Connection::take_input() {

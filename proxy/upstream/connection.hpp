@@ -33,10 +33,12 @@ struct Timings {
 
 class Connection {
   public:
-    // `credentials` are those of this one login; with none there is no login.
+    // `credentials` are those of this one login; with none there is no login. `client` is told by
+    // XCLIENT.
     Connection(Reactor& reactor, std::shared_ptr<Provider> provider,
                std::unique_ptr<Channel> channel, std::unique_ptr<Slots::Request> slot,
-               std::optional<smtp::Credentials> credentials);
+               std::optional<smtp::Credentials> credentials,
+               std::optional<smtp::Xclient> client = std::nullopt);
     ~Connection();
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;

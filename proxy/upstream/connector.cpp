@@ -11,12 +11,12 @@ namespace waxseal::upstream {
 namespace event = smtp::client_event;
 using Caution = Breaker::Caution;
 
-Connector::Connector(Reactor& reactor, Providers providers, std::string label,
+Connector::Connector(Reactor& reactor, Providers providers, Borrower borrower,
                      std::function<void()> notify)
     : reactor_(reactor),
       providers_(std::move(providers)),
       left_(providers_),
-      label_(std::move(label)),
+      borrower_(std::move(borrower)),
       notify_(std::move(notify)),
       alarm_(reactor.alarm([this] {
           queue_expired_ = true;
@@ -69,15 +69,20 @@ void Connector::dial() {
     }
     since_ = reactor_.now();
     attempt_ = provider_->breaker.begin(since_);
-    auto credentials = credentials_of(*provider_);
-    if (!credentials)
-        return dialled(std::unexpected(
-            Failure{FailureKind::credentials, std::move(credentials).error().text}));
-    credentials_ = *std::move(credentials);
+    auto found = credentials();
+    if (!found)
+        return dialled(
+            std::unexpected(Failure{FailureKind::credentials, std::move(found).error().text}));
+    credentials_ = *std::move(found);
     dial_ = provider_->dialer->dial([this](DialResult result) {
         dialled(std::move(result));
         notify_();
     });
+}
+
+std::expected<std::optional<smtp::Credentials>, Error> Connector::credentials() const {
+    if (borrower_.credentials) return borrower_.credentials->clone();
+    return credentials_of(*provider_);
 }
 
 void Connector::dialled(DialResult result) { dialled_ = std::move(result); }
@@ -112,7 +117,8 @@ void Connector::connect() {
     timings_.connect = reactor_.now() - since_;
     connection_ =
         std::make_unique<Connection>(reactor_, provider_, std::move(*result), std::move(slot_),
-                                     std::exchange(credentials_, std::nullopt));
+                                     std::exchange(credentials_, std::nullopt),
+                                     provider_->xclient ? borrower_.client : std::nullopt);
     connection_->set_notify(notify_);
 }
 
@@ -126,20 +132,33 @@ std::optional<Connector::Outcome> Connector::log_in() {
             connection_->timings().connect = timings_.connect;
             return Outcome(std::move(connection_));
         }
-        Failure failure{FailureKind::lost, "the upstream closed the connection"};
-        if (auto* bad = std::get_if<event::Failed>(&told)) failure = std::move(bad->failure);
-        connection_->close();
-        connection_->set_notify(nullptr);
-        retire(reactor_, std::move(connection_));
-        const bool refused = failure.kind == FailureKind::credentials;
-        failed(failure, refused ? Caution::account : Caution::usual);
+        login_failed(told);
         return std::nullopt;
     }
 }
 
+void Connector::login_failed(const smtp::ClientEvent& told) {
+    Failure failure{FailureKind::lost, "the upstream closed the connection"};
+    const auto* const bad = std::get_if<event::Failed>(&told);
+    if (bad != nullptr) failure = bad->failure;
+    connection_->close();
+    connection_->set_notify(nullptr);
+    retire(reactor_, std::move(connection_));
+    const bool refused = failure.kind == FailureKind::credentials;
+    if (!refused || !borrower_.credentials)
+        return failed(failure, refused ? Caution::account : Caution::usual);
+    // Its verdict on somebody else's credentials is what was asked for.
+    provider_->succeeded(std::move(attempt_), reactor_.now());
+    if (bad->refusal) refusal_ = bad->refusal;
+    failure_ = std::move(failure);
+    slot_.reset();
+    left_.clear();
+    provider_.reset();
+}
+
 // On to the next upstream, if there is one.
 void Connector::failed(const Failure& failure, Breaker::Caution caution) {
-    log::warn("upstream_failed", {{"session", label_},
+    log::warn("upstream_failed", {{"session", borrower_.label},
                                   {"upstream", provider_->name},
                                   {"cause", to_string(failure.kind)},
                                   {"reason", failure.reason}});

@@ -1,5 +1,5 @@
 // Gets one session a connection that is logged in: upstreams are tried in order; for each a slot,
-// its credentials, a dial, TLS, the login.
+// its credentials or those that the session brings along, a dial, TLS, the login.
 //
 // Which is next: the first whose breaker is closed; with none, the first that may be probed; with
 // none, the first that is a last resort (upstream/breaker.hpp); each once. So an upstream that is
@@ -25,19 +25,29 @@
 
 namespace waxseal::upstream {
 
+// For whom a connection is.
+struct Borrower {
+    std::string label;  // names the session in the log
+    // The downstream's own, to be tried instead of ours. That an upstream refuses them says nothing
+    // about the upstream, and no other is asked.
+    std::optional<smtp::Credentials> credentials = std::nullopt;
+    std::optional<smtp::Xclient> client = std::nullopt;  // told to an upstream that has `xclient`
+};
+
 class Connector {
   public:
     using Providers = std::vector<std::shared_ptr<Provider>>;
     using Outcome = std::expected<std::unique_ptr<Connection>, Failure>;
 
-    // `label` names the session in the log.
-    Connector(Reactor& reactor, Providers providers, std::string label,
+    Connector(Reactor& reactor, Providers providers, Borrower borrower,
               std::function<void()> notify);
     ~Connector();
     Connector(const Connector&) = delete;
     Connector& operator=(const Connector&) = delete;
 
     [[nodiscard]] std::optional<Outcome> poll();
+    // After a failure: the upstream's own reply to the borrower's credentials, if that was it.
+    [[nodiscard]] const std::optional<smtp::Reply>& refusal() const noexcept { return refusal_; }
 
   private:
     [[nodiscard]] std::shared_ptr<Provider> choose() const;
@@ -46,12 +56,15 @@ class Connector {
     void dialled(DialResult result);
     void connect();
     [[nodiscard]] std::optional<Outcome> log_in();
+    void login_failed(const smtp::ClientEvent& told);
+    [[nodiscard]] std::expected<std::optional<smtp::Credentials>, Error> credentials() const;
     void failed(const Failure& failure, Breaker::Caution caution);
 
     Reactor& reactor_;
     Providers providers_;
     Providers left_;  // not tried yet
-    std::string label_;
+    Borrower borrower_;
+    std::optional<smtp::Reply> refusal_;
     std::function<void()> notify_;
     std::shared_ptr<Provider> provider_;  // being tried; nobody when all have failed
     std::optional<Failure> failure_;      // what to tell when all have

@@ -9,7 +9,7 @@ namespace waxseal::upstream {
 Probe::Probe(Reactor& reactor, std::shared_ptr<Provider> provider, std::function<void(bool)> done)
     : reactor_(reactor), done_(std::make_shared<std::function<void(bool)>>(std::move(done))) {
     connector_ = std::make_unique<Connector>(reactor, Connector::Providers{std::move(provider)},
-                                             "probe", [this] { advance(); });
+                                             Borrower{.label = "probe"}, [this] { advance(); });
 }
 
 void Probe::advance() {

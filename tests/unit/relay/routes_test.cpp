@@ -39,7 +39,7 @@ struct Table {
     [[nodiscard]] std::string choose(std::string_view listener, std::string_view user,
                                      std::string_view from) const {
         const smtp::Path path = sender(from);
-        return RouteTable(routes).choose({listener, user, path}, users, listeners).front()->name;
+        return RouteTable(routes).choose({listener, user, &path}, users, listeners).front()->name;
     }
 };
 
@@ -107,9 +107,20 @@ TEST_CASE("the first that fits; a row that names nothing fits all") {
     CHECK(table.choose("l", "", "<>") == "all");
 }
 
-TEST_CASE("the upstreams of a user go before any route") {
+TEST_CASE("a route goes before the upstreams of a user, and those before the listener's") {
     Table table;
-    table.add("all", {}, {}, {});
     table.users = {make_provider(table.reactor, table.server, "user's")};
     CHECK(table.choose("l", "u", "<a@example.com>") == "user's");
+    table.add("r", {}, {}, {"@example.com"});
+    CHECK(table.choose("l", "u", "<a@example.com>") == "r");
+    CHECK(table.choose("l", "u", "<a@example.org>") == "user's");
+}
+
+TEST_CASE("before the sender is known only what asks for none fits") {
+    Table table;
+    table.add("sender", {}, {}, {"<>"});
+    table.add("user", {}, {"u"}, {});
+    const RouteTable routes(table.routes);
+    CHECK(routes.choose({"l", "u", nullptr}, {}, table.listeners).front()->name == "user");
+    CHECK(routes.choose({"l", "v", nullptr}, {}, table.listeners).front()->name == "listener's");
 }

@@ -26,6 +26,8 @@ std::vector<std::string> expected_log_keys() {
             "client",
             "helo",
             "downstream_tls",
+            "downstream_cipher",
+            "user",
             "upstream_tls",
             "upstream_cipher",
             "upstream_address",

@@ -278,7 +278,7 @@ TEST_CASE("client: the upstream's verdict on the credentials, for whom they belo
         const auto told = refused_with("535 5.7.8 " + echo + " is not good\r\n");
         CHECK_FALSE(told.refusal.has_value());
         CHECK(told.failure.reason ==
-              "the upstream refused the login: 535 (its text repeats the credential and is "
+              "the upstream refused the login: 535 5.7.8 (its text repeats the credential and is "
               "withheld)");
     }
     // In the reason of a challenge too.

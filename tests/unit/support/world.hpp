@@ -91,6 +91,7 @@ class World {
     std::shared_ptr<relay::SessionSettings> settings;
     std::unique_ptr<relay::Proxy> proxy;
     std::vector<std::unique_ptr<Device>> devices;
+    Wire::Options wire_options;  // of the devices that connect from now on
 
     [[nodiscard]] upstream::Provider& provider(std::size_t i = 0) const {
         return *settings->providers.at(i);
@@ -99,8 +100,9 @@ class World {
         return static_cast<FakeDialer&>(*provider(i).dialer);
     }
     Device& connect(bool writes_at_once = false) {
-        auto wire = Wire::make(
-            reactor, {.peer_address = "192.0.2.1:40000", .writes_at_once = writes_at_once});
+        Wire::Options options = wire_options;
+        options.writes_at_once = writes_at_once;
+        auto wire = Wire::make(reactor, options);
         devices.push_back(std::make_unique<Device>(reactor, wire));
         proxy->accept(wire->channel(), *parse_ip("192.0.2.1"),
                       {settings, {*parse_network("192.0.2.0/24")}, {1000, 100}});

@@ -26,7 +26,7 @@ struct Place {
             reactor,
             upstream::Connector::Providers(
                 providers.begin(), providers.begin() + static_cast<std::ptrdiff_t>(how_many)),
-            "test", [this] {
+            upstream::Borrower{.label = "test"}, [this] {
                 ++notified;
                 if (connector && !outcome) outcome = connector->poll();
             });
