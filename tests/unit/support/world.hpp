@@ -81,6 +81,7 @@ class World {
         settings->server = {"relay.test", smtp::LineEndings::repair, 50U << 20U, 1000, 20};
         settings->providers = {make_provider(reactor, upstream, "default", slots)};
         settings->downstream_idle = std::chrono::minutes(5);
+        settings->tls_handshake = std::chrono::seconds(15);
         proxy = std::make_unique<relay::Proxy>(reactor, worker);
     }
 
