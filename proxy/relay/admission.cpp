@@ -1,15 +1,18 @@
 #include "relay/admission.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 namespace waxseal::relay {
 
+bool among(const IpAddress& address, const std::vector<Network>& networks) noexcept {
+    return std::any_of(networks.begin(), networks.end(),
+                       [&](const Network& network) { return network.contains(address); });
+}
+
 Verdict Admission::admit(const IpAddress& client, const std::vector<Network>& allowed,
                          const AdmissionLimits& limits, TimePoint now) {
-    const bool known = std::any_of(allowed.begin(), allowed.end(), [&](const Network& network) {
-        return network.contains(client);
-    });
-    if (!known) return Verdict::not_allowed;
+    if (!among(client, allowed)) return Verdict::not_allowed;
     const IpAddress key = client_key(client);
     if (!rate_.take(key, limits.max_connections_per_minute, now)) return Verdict::too_fast;
     if (sessions_ >= limits.max_sessions) return Verdict::too_many;
@@ -25,6 +28,26 @@ void Admission::leave(const IpAddress& client) {
     if (entry == by_client_.end()) return;
     --sessions_;
     if (--entry->second == 0) by_client_.erase(entry);
+}
+
+Verdict Admission::expect(const AdmissionLimits& limits) {
+    if (sessions_ >= limits.max_sessions) return Verdict::too_many;
+    ++sessions_;
+    return Verdict::admitted;
+}
+
+// Its own place must not stand in its way.
+Verdict Admission::identify(const IpAddress& client, const std::vector<Network>& allowed,
+                            const AdmissionLimits& limits, TimePoint now) {
+    forget();
+    const Verdict verdict = admit(client, allowed, limits, now);
+    if (verdict != Verdict::admitted) ++sessions_;
+    return verdict;
+}
+
+void Admission::forget() {
+    assert(sessions_ != 0);
+    --sessions_;
 }
 
 }  // namespace waxseal::relay

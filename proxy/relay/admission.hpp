@@ -27,12 +27,24 @@ struct AdmissionLimits {
     std::uint64_t max_connections_per_minute = 0;  // of one client; 0: any
 };
 
-// Flow: admit(); when admitted, leave() once at the session's end, with the same address.
+// Whether one of the networks contains the address.
+[[nodiscard]] bool among(const IpAddress& address, const std::vector<Network>& networks) noexcept;
+
+// Flow: admit(); when admitted, leave() once at the session's end, with the same address. Of a
+// client whose address a load balancer has yet to tell: expect(); when admitted, identify() once
+// the address is known, and when that is admitted, leave() as above; in every other case forget()
+// once.
 class Admission {
   public:
     [[nodiscard]] Verdict admit(const IpAddress& client, const std::vector<Network>& allowed,
                                 const AdmissionLimits& limits, TimePoint now);
     void leave(const IpAddress& client);
+    // A place among all sessions, for a client that is not known yet.
+    [[nodiscard]] Verdict expect(const AdmissionLimits& limits);
+    // It is `client` who has that place. Not admitted: the place is kept until forget().
+    [[nodiscard]] Verdict identify(const IpAddress& client, const std::vector<Network>& allowed,
+                                   const AdmissionLimits& limits, TimePoint now);
+    void forget();
     [[nodiscard]] std::size_t sessions() const noexcept { return sessions_; }
 
   private:

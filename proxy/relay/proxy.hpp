@@ -1,14 +1,21 @@
 // All sessions of a worker: admits clients, starts sessions, ends them on drain. Knows channels,
 // not sockets.
 //
+// A connection that has to begin with a PROXY header or may begin with TLS waits as an arrival
+// (preamble.hpp) until it becomes a session; it counts as one from its first moment. Who is not
+// admitted gets no handshake. A listener's load balancers hold a place among all sessions until the
+// header has told whose connection it is; that client is then admitted, or not, like any other. A
+// peer that is no balancer is a client, and a header of its own making a syntax error.
 // Flow: accept() for each new channel; drain() once, then it says when the last session has gone;
 // stop_all() ends what is left. A listener's settings come with each accept(), so a reload is
-// simply other settings from then on.
+// simply other settings from then on. Of TLS the channel has its settings before accept().
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -43,29 +50,52 @@ class Proxy {
 
     void accept(std::unique_ptr<Channel> channel, const IpAddress& client,
                 const ListenerSettings& settings);
-    // Idle sessions get 421 now, the others after their transaction. `done` is called through the
-    // reactor when none is left.
+    // Arrivals are cut off and idle sessions get 421 now, the others after their transaction.
+    // `done` is called through the reactor when none is left.
     void drain(std::function<void()> done);
     void stop_all();
     // Called through the reactor whenever the last session has gone, with how many there were at
     // once since the time before.
     void on_empty(std::function<void(std::size_t most)> told) { on_empty_ = std::move(told); }
+    // Arrivals among them.
     [[nodiscard]] std::size_t sessions() const noexcept { return sessions_.size(); }
 
   private:
-    struct Entry {
-        std::unique_ptr<Session> session;
-        IpAddress client;
+    enum class Awaits : std::uint8_t { header, tls };
+    struct Arrival {
+        Awaits what;
+        ListenerSettings settings;  // those of its beginning
+        Session::Client client;     // the load balancer, until its header has come
+        std::unique_ptr<Preamble> preamble{};
     };
-    void refuse(std::unique_ptr<Channel> channel, const IpAddress& client, Verdict verdict);
+    // One of the two, once it is complete.
+    struct Entry {
+        std::optional<IpAddress> client{};  // as admitted; none: not known yet
+        std::unique_ptr<Arrival> arrival{};
+        std::unique_ptr<Session> session{};
+    };
+    void start(std::uint64_t key, std::unique_ptr<Channel> channel, Session::Client client,
+               std::shared_ptr<const SessionSettings> settings);
+    void await(std::uint64_t key, std::unique_ptr<Channel> channel, Arrival arrival);
+    void poll(std::uint64_t key);
+    void identify(std::uint64_t key, Preamble::Ready ready, Arrival arrival);
+    void failed(const Arrival& arrival, const Preamble::Refused& why);
+    [[nodiscard]] std::unique_ptr<Arrival> take_arrival(Entry& entry);
+    void cut_arrivals();
+    [[nodiscard]] bool crowded(const ListenerSettings& settings) const;
+    void refuse(std::unique_ptr<Channel> channel, const Session::Client& client, Verdict verdict,
+                TlsMode tls);
     void ended(std::uint64_t key);
-    [[nodiscard]] std::string next_id();
+    void gone(std::uint64_t key);
+    [[nodiscard]] std::vector<Session*> all_sessions() const;
+    [[nodiscard]] std::string id_of(std::uint64_t key) const;
 
     Reactor& reactor_;
     Worker& worker_;
     auth::Lockout lockout_;
     Admission admission_;
     std::unordered_map<std::uint64_t, Entry> sessions_;
+    std::map<std::string, std::size_t, std::less<>> arrivals_;  // how many, by listener
     std::uint64_t next_key_ = 0;
     std::uint64_t id_base_;
     std::function<void()> drained_;

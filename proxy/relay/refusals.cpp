@@ -12,9 +12,8 @@ constexpr unsigned lines_per_second = 10;
 
 Refusals::Refusals() : seen_(limits::remembered_clients) {}
 
-std::optional<std::uint64_t> Refusals::note(Verdict verdict, const IpAddress& client,
-                                            TimePoint now) {
-    Seen& seen = seen_.touch({verdict, client_key(client)}, now);
+std::optional<std::uint64_t> Refusals::note(Kind kind, const IpAddress& client, TimePoint now) {
+    Seen& seen = seen_.touch({kind, client_key(client)}, now);
     ++seen.untold;
     if (seen.told && now - *seen.told < again_after) return std::nullopt;
     if (now - second_ >= second) {

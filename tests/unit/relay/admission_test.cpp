@@ -91,3 +91,26 @@ TEST_CASE("the rate of connections of one client; an IPv6 client is its /64") {
     // Strangers are not even counted.
     CHECK(admission.admit(ip("198.51.100.1"), allowed, limits, now) == Verdict::not_allowed);
 }
+
+TEST_CASE("a client behind a load balancer has a place before it has a name") {
+    Admission admission;
+    const AdmissionLimits limits{2, 1};
+    CHECK(admission.expect(limits) == Verdict::admitted);
+    CHECK(admission.expect(limits) == Verdict::admitted);
+    CHECK(admission.expect(limits) == Verdict::too_many);
+    CHECK(admission.admit(ip("192.0.2.1"), allowed, limits, now) == Verdict::too_many);
+    CHECK(admission.sessions() == 2);
+    // Its own place is not in its way.
+    CHECK(admission.identify(ip("192.0.2.1"), allowed, limits, now) == Verdict::admitted);
+    CHECK(admission.sessions() == 2);
+    CHECK(admission.identify(ip("192.0.2.1"), allowed, limits, now) ==
+          Verdict::too_many_from_client);
+    CHECK(admission.sessions() == 2);
+    CHECK(admission.identify(ip("198.51.100.1"), allowed, limits, now) == Verdict::not_allowed);
+    CHECK(admission.sessions() == 2);
+    admission.forget();
+    CHECK(admission.sessions() == 1);
+    admission.leave(ip("192.0.2.1"));
+    CHECK(admission.sessions() == 0);
+    CHECK(admission.admit(ip("192.0.2.1"), allowed, limits, now) == Verdict::admitted);
+}
