@@ -67,7 +67,7 @@ void Connection::note_tls() {
         return;
     }
     timings_.tls = *secured_ - started_;
-    client_.secured(*proof);
+    client_.secured(*proof, provider_->certificate);
 }
 
 bool Connection::take_input() {
