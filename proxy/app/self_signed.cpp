@@ -37,7 +37,7 @@ class Descriptor {
 
 bool exists(const std::string& file) {
     struct stat facts{};
-    return ::stat(file.c_str(), &facts) == 0 || errno != ENOENT;
+    return ::stat(file.c_str(), &facts) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
 bool write_all(int fd, std::string_view content) {

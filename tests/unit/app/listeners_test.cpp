@@ -40,7 +40,7 @@ std::string error_of(const BuiltListener& listener,
 struct Building {
     TemporaryDirectory directory;
     config::Config config;
-    Secret seed{"0123456789abcdef"};
+    Secret seed{"0123456789abcdef0123456789abcdef"};
     std::vector<Error> errors;
 
     BuiltListener build(const config::Listen& listen) {
