@@ -12,6 +12,7 @@
 #include "app/password_prompt.hpp"
 #include "app/service.hpp"
 #include "app/snapshot.hpp"
+#include "app/summary.hpp"
 #include "auth/sasl_message.hpp"
 #include "auth/verifier.hpp"
 #include "base/log.hpp"
@@ -91,7 +92,8 @@ int check(const CheckCommand& command, const config::Environment& environment) {
     for (const config::Problem& warning : loaded->warnings) say(warning.to_string());
     net::Loop loop;
     net::Resolver resolver;
-    const auto snapshot = build(loop, resolver, loaded->config);
+    const Secret seed = new_seed();
+    const auto snapshot = build({loop, resolver, seed}, loaded->config, Missing::leave);
     if (!snapshot) {
         for (const Error& error : snapshot.error()) say(error.text);
         return exit_configuration;
@@ -101,9 +103,13 @@ int check(const CheckCommand& command, const config::Environment& environment) {
             std::to_string(loaded->config.limits.max_sessions) + " are possible here; " +
             std::string(more_files));
     }
+    for (const CertificateNote& note : (*snapshot)->certificates) {
+        if (expiry(note.not_after, present()) != Expiry::far) say(expiry_line(note, present()));
+    }
     const std::string file = loaded->config.file.empty() ? "no file" : loaded->config.file;
     (void)std::printf("%s: ok, %zu listener(s), %zu upstream(s)\n", file.c_str(),
                       loaded->config.listen.size(), loaded->config.upstream.size());
+    for (const std::string& line : summary(**snapshot)) (void)std::printf("  %s\n", line.c_str());
     return exit_ok;
 }
 
@@ -119,7 +125,7 @@ std::shared_ptr<const Snapshot> reloaded(Service& service, const config::Flags& 
         for (const config::Problem& problem : loaded.error()) refuse(problem.to_string());
         return nullptr;
     }
-    auto snapshot = build(service.loop(), service.resolver(), loaded->config);
+    auto snapshot = build(service.runtime(), loaded->config, Missing::make);
     if (!snapshot) {
         for (const Error& error : snapshot.error()) refuse(error.text);
         return nullptr;
@@ -134,10 +140,12 @@ int run(const RunCommand& command, const config::Environment& environment) {
         for (const config::Problem& problem : loaded.error()) say(problem.to_string());
         return exit_configuration;
     }
+    auto passed = net::take_inherited_sockets();
+    if (!passed) return give_up(passed.error().text, exit_system);
     LogScope log_scope(loaded->config.log);
     warn_of(loaded->warnings);
-    Service service;
-    auto snapshot = build(service.loop(), service.resolver(), loaded->config);
+    Service service(*std::move(passed));
+    auto snapshot = build(service.runtime(), loaded->config, Missing::make);
     if (!snapshot) {
         for (const Error& error : snapshot.error()) say(error.text);
         return exit_configuration;

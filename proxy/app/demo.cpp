@@ -130,7 +130,7 @@ int demo(const std::string& listen) {
     if (!mailbox) return give_up(mailbox.error(), exit_system);
     config::Upstream& upstream = loaded->config.upstream.front();
     upstream.address = {"127.0.0.1", (*mailbox)->port()};
-    auto snapshot = build(service.loop(), service.resolver(), loaded->config,
+    auto snapshot = build(service.runtime(), loaded->config, Missing::make,
                           {.ca_pem = {{upstream.name, certificates->ca_pem}}});
     if (!snapshot) return give_up(snapshot.error().front(), exit_system);
     if (auto started = service.start(*std::move(snapshot)); !started)

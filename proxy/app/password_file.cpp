@@ -59,7 +59,7 @@ int read_all(int descriptor, std::string& text) {
 
 }  // namespace
 
-std::expected<Secret, Error> read_password(const std::string& file) {
+std::expected<Secret, Error> read_secret(const std::string& file, std::string_view what) {
     // Without O_NONBLOCK the opening of a pipe that nobody writes to would never return.
     const int descriptor = ::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     std::string text;
@@ -69,15 +69,17 @@ std::expected<Secret, Error> read_password(const std::string& file) {
     if (error == 0 && text.ends_with('\r')) text.pop_back();
     const bool nul = text.find('\0') != std::string::npos;
     const bool empty = text.empty();
-    Secret password = Secret::adopt(std::move(text));
+    Secret secret = Secret::adopt(std::move(text));
     if (error != 0) {
         const char* const why = error == ETIMEDOUT ? "nobody has written all of it within a second"
                                                    : std::strerror(error);
-        return std::unexpected(Error{file + ": cannot read the password: " + why});
+        return std::unexpected(Error{file + ": cannot read the " + std::string(what) + ": " + why});
     }
-    if (empty) return std::unexpected(Error{file + ": the password file is empty"});
-    if (nul) return std::unexpected(Error{file + ": the password holds a NUL octet"});
-    return password;
+    if (empty)
+        return std::unexpected(Error{file + ": the " + std::string(what) + " file is empty"});
+    if (nul)
+        return std::unexpected(Error{file + ": the " + std::string(what) + " holds a NUL octet"});
+    return secret;
 }
 
 }  // namespace waxseal::app

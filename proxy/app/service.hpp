@@ -12,6 +12,7 @@
 
 #include "app/snapshot.hpp"
 #include "base/error.hpp"
+#include "base/secret.hpp"
 #include "net/listener.hpp"
 #include "net/loop.hpp"
 #include "net/resolver.hpp"
@@ -26,13 +27,14 @@ class Service {
     using Source = std::function<std::shared_ptr<const Snapshot>()>;
     using Applied = std::function<void(const Snapshot&)>;
 
-    Service();
+    // `passed`: sockets that were opened for us.
+    explicit Service(std::vector<net::InheritedSocket> passed = {});
     ~Service();
     Service(const Service&) = delete;
     Service& operator=(const Service&) = delete;
 
     [[nodiscard]] net::Loop& loop() noexcept { return loop_; }
-    [[nodiscard]] net::Resolver& resolver() noexcept { return resolver_; }
+    [[nodiscard]] Runtime runtime() noexcept { return {loop_, resolver_, seed_}; }
 
     // Opens all listeners, or none and says why.
     [[nodiscard]] std::expected<void, Error> start(std::shared_ptr<const Snapshot> snapshot);
@@ -46,22 +48,25 @@ class Service {
 
   private:
     struct Listening {
-        config::Endpoint address;
-        std::unique_ptr<net::Listener> listener;
-        std::shared_ptr<relay::ListenerSettings> settings;  // replaced in place by a reload
+        std::vector<std::unique_ptr<net::Listener>> sockets;
+        std::shared_ptr<BuiltListener> plan;  // replaced in place by a reload
     };
     enum class Phase { running, draining, ending };
 
-    [[nodiscard]] std::expected<Listening, Error> open(const Snapshot::Listener& wanted,
+    [[nodiscard]] std::expected<Listening, Error> open(const Snapshot& next,
+                                                       const BuiltListener& wanted,
                                                        const std::vector<net::Listener*>& leaving);
     [[nodiscard]] std::vector<net::Listener*> leaving(const Snapshot& next) const;
     [[nodiscard]] std::expected<void, Error> adopt(std::shared_ptr<const Snapshot> snapshot);
+    void say_certificates();
     void terminate();
     void end();
     void reload();
 
     net::Loop loop_;
     net::Resolver resolver_;
+    Secret seed_;
+    std::vector<net::InheritedSocket> passed_;
     net::ThreadPool pool_;
     net::PoolWorker worker_;
     relay::Proxy proxy_;
@@ -71,6 +76,7 @@ class Service {
     std::unique_ptr<Alarm> drain_alarm_;
     std::unique_ptr<Alarm> end_alarm_;
     std::unique_ptr<Alarm> trim_alarm_;
+    std::unique_ptr<Alarm> expiry_alarm_;
     Source reload_;
     Applied applied_;
     Phase phase_ = Phase::running;

@@ -68,6 +68,18 @@ Breaker::Attempt::~Attempt() {
     breaker_.state_ = State::open;
 }
 
+void Breaker::resume(const Breaker& previous) {
+    assert(probe_ == nullptr);
+    state_ = previous.state_ == State::half_open ? State::open : previous.state_;
+    caution_ = previous.caution_;
+    failure_ = previous.failure_;
+    failed_at_ = previous.failed_at_;
+    down_since_ = previous.down_since_;
+    due_at_ = previous.due_at_;
+    failures_ = previous.failures_;
+    refusals_ = previous.refusals_;
+}
+
 Breaker::Change Breaker::succeeded(std::unique_ptr<Attempt> attempt) {
     assert(attempt && &attempt->breaker_ == this);
     probe_ = nullptr;

@@ -74,6 +74,9 @@ class Breaker {
     Change succeeded(std::unique_ptr<Attempt> attempt);
     Change failed(std::unique_ptr<Attempt> attempt, const Failure& failure, Caution caution,
                   TimePoint now);
+    // Goes on from where the one before a reload stands. A probe under way there is none here: the
+    // right to it is free.
+    void resume(const Breaker& previous);
     // A connection was lost inside a transaction.
     Change lost(const Failure& failure, TimePoint now);
 

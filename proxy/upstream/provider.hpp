@@ -48,6 +48,9 @@ struct Provider {
     CredentialSource credential_source{};  // with none: the credentials above
     Breaker breaker{};
     std::function<void()> on_failure{};  // the breaker has heard of one
+    bool xclient = false;                // it is told for whom we speak, if it offers to be
+    // Whether the dialer has a certificate for the handshake.
+    smtp::ClientCertificate certificate = smtp::ClientCertificate::none;
 
     void succeeded(std::unique_ptr<Breaker::Attempt> attempt, TimePoint now);
     void failed(std::unique_ptr<Breaker::Attempt> attempt, const Failure& failure,

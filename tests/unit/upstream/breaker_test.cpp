@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <utility>
 #include <vector>
 
 using namespace waxseal;
@@ -180,6 +181,40 @@ TEST_CASE("half-open: one probe, and nobody beside it is due") {
         probe.reset();
         CHECK_FALSE(bench.breaker.due(bench.now + 59s));
         CHECK(bench.breaker.due(bench.now + 60s));
+    }
+}
+
+TEST_CASE("after a reload it goes on where the one before stands") {
+    Bench bench;
+    Breaker next{[] { return 0.5; }};
+    SUBCASE("closed") {
+        next.resume(bench.breaker);
+        CHECK(next.closed());
+    }
+    SUBCASE("open, with its back-off and how often it has failed") {
+        (void)bench.fail();
+        bench.wait_until_due();
+        (void)bench.fail();
+        next.resume(bench.breaker);
+        CHECK(next.state() == State::open);
+        CHECK(next.due_at() == bench.breaker.due_at());
+        CHECK(next.failure()->reason == refused.reason);
+        CHECK_FALSE(next.last_resort(bench.now));
+        CHECK(next.succeeded(next.begin(bench.now)) == Change::closed);
+    }
+    SUBCASE("a refused login stays one") {
+        (void)bench.fail(Caution::account, wrong_password);
+        next.resume(bench.breaker);
+        CHECK_FALSE(next.last_resort(bench.now + 30s));
+    }
+    SUBCASE("half-open: the probe is the other's, so another may probe") {
+        (void)bench.fail();
+        bench.wait_until_due();
+        auto probe = bench.breaker.begin(bench.now);
+        next.resume(bench.breaker);
+        CHECK(next.due(bench.now));
+        CHECK(bench.breaker.succeeded(std::move(probe)) == Change::closed);
+        CHECK(next.state() == State::open);
     }
 }
 
