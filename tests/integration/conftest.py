@@ -17,8 +17,10 @@ import pytest
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from support import certificates, process, proxy, servers, upstream  # noqa: E402
+from support import certificates, matrix, process, proxy, servers, upstream  # noqa: E402
 from support.net import free_port  # noqa: E402
+
+TABLES = ("server", "limits", "timeouts", "log", "user", "route")
 
 
 def pytest_configure():
@@ -53,6 +55,13 @@ def pytest_runtest_makereport(item, call):
             report.sections.append((f"output of {title}", text))
 
 
+def pytest_terminal_summary(terminalreporter):
+    if matrix.SEEN:
+        terminalreporter.section("every way in with every way out")
+        for line in matrix.table():
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session")
 def workspace():
     """Short, because it holds Unix sockets, and open to the servers' own users."""
@@ -71,6 +80,12 @@ def authority(workspace):
 def certificate(authority):
     """For mail.example.test and 127.0.0.1, as it should be."""
     return authority.leaf()
+
+
+@pytest.fixture(scope="session")
+def stranger(workspace):
+    """An authority that nobody trusts."""
+    return certificates.Authority(os.path.join(workspace, "stranger"), "Test CA")  # of the same name as the one that is
 
 
 @pytest.fixture(scope="session")
@@ -143,7 +158,7 @@ def waxseal(directory):
 
     upstream=…     keys of [[upstream]] to change (None: leave out)
     listen=…       keys of [[listen]]
-    server=… limits=… timeouts=… log=…: further tables; all else: see support.proxy.Waxseal
+    server=… limits=… timeouts=… log=… user=… route=…: further tables; all else: see support.proxy.Waxseal
     """
     made = []
 
@@ -153,7 +168,7 @@ def waxseal(directory):
             "listen": [listen or {}],
             "upstream": [proxy.upstream_table(directory, one, **(upstream or {})) for one in upstreams],
         }
-        configuration |= {table: options.pop(table) for table in ("server", "limits", "timeouts", "log") if table in options}
+        configuration |= {table: options.pop(table) for table in TABLES if table in options}
         own = os.path.join(directory, f"waxseal-{len(made)}")
         running = proxy.Waxseal(own, configuration, **options)
         running.configuration = configuration
@@ -177,6 +192,21 @@ def hostile(waxseal, scripted):
         upstream.peers.clear()
         upstream.script = script
         return proxy, upstream
+
+    return make
+
+
+@pytest.fixture
+def tls_listener(waxseal, scripted, certificate):
+    """tls_listener("starttls", auth=…): a proxy whose listener has TLS, and keys of [[listen]]; .upstream: a scripted one."""
+
+    def make(tls, own=None, upstream=None, tables=None, **listen):
+        own = own or certificate
+        upstream = upstream or scripted()
+        listen = {"tls": tls, "certificate_file": own.chain, "key_file": own.key} | listen
+        proxy = waxseal(upstream, listen={key: value for key, value in listen.items() if value is not None}, **(tables or {}))
+        proxy.upstream = upstream
+        return proxy
 
     return make
 

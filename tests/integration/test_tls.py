@@ -5,18 +5,12 @@ import ssl
 import pytest
 
 from support.attempts import attempt, nothing_leaked
-from support.certificates import NAME, OTHER_NAME, Authority
+from support.certificates import NAME, OTHER_NAME
 from support.messages import message
 from support.net import free_port
 
 BOTH = pytest.mark.parametrize("tls", ["implicit", "starttls"])
 LAX = "DEFAULT@SECLEVEL=0"
-
-
-@pytest.fixture(scope="session")
-def stranger(workspace):
-    """An authority that nobody trusts."""
-    return Authority(f"{workspace}/stranger", "Test CA")  # of the same name as the one that is
 
 
 BAD = {

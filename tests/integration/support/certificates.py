@@ -1,6 +1,7 @@
 """A certificate authority made for one run of the tests, with every kind of good and bad server certificate."""
 
 import functools
+import hashlib
 import os
 import ssl
 import subprocess
@@ -33,6 +34,11 @@ class Certificate:
         context.minimum_version = options.get("minimum", ssl.TLSVersion.TLSv1_2)
         context.maximum_version = options.get("maximum", ssl.TLSVersion.TLSv1_3)
         return context
+
+    def fingerprint(self):
+        """SHA-256 of the leaf, in lower-case hexadecimal."""
+        with open(self.chain, encoding="ascii") as file:
+            return hashlib.sha256(ssl.PEM_cert_to_DER_cert(file.read())).hexdigest()
 
 
 class Authority:
@@ -68,6 +74,17 @@ class Authority:
                 f"certificate={self._path('ca.crt')}\nprivate_key={self._path('ca.key')}\nrand_serial=yes\n"
                 "unique_subject=no\ndefault_md=sha256\npolicy=any\ncopy_extensions=none\n"
                 "[any]\ncommonName=supplied\n")
+
+    def client_context(self, own=None, **options):
+        """A Python TLS client context that trusts this authority; own: the client's certificate."""
+        context = ssl.create_default_context(cafile=self.ca_file)
+        if "ciphers" in options:
+            context.set_ciphers(options["ciphers"])
+        context.minimum_version = options.get("minimum", ssl.TLSVersion.TLSv1_2)
+        context.maximum_version = options.get("maximum", ssl.TLSVersion.TLSv1_3)
+        if own:
+            context.load_cert_chain(own.chain, own.key)
+        return context
 
     @functools.lru_cache(maxsize=None)
     def leaf(self, dns=(NAME,), ip=("127.0.0.1",), cn="test server", key="ec", start=-1, end=30,

@@ -4,6 +4,8 @@ import socket
 import struct
 import time
 
+from .certificates import NAME
+
 
 class Reply:
     def __init__(self, raw):
@@ -35,10 +37,14 @@ class ConnectionEnded(AssertionError):
 
 
 class Client:
-    def __init__(self, port, host="127.0.0.1", timeout=20, greeting=True):
+    """tls: a context of Python's, where TLS comes first."""
+
+    def __init__(self, port, host="127.0.0.1", timeout=20, greeting=True, tls=None, server_name=NAME):
         self.socket = socket.create_connection((host, port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._input = b""
+        if tls:
+            self.handshake(tls, server_name)
         if greeting:
             self.greeting = self.reply()
             assert self.greeting.code == 220, self.greeting
@@ -48,6 +54,15 @@ class Client:
 
     def __exit__(self, *_):
         self.close()
+
+    def handshake(self, context, server_name=NAME):
+        self.socket = context.wrap_socket(self.socket, server_hostname=server_name)
+
+    def starttls(self, context, server_name=NAME):
+        reply = self.command("STARTTLS")
+        assert reply.status == "220 2.0.0", reply
+        assert self._input == b"", f"said in clear behind the 220: {self._input!r}"
+        self.handshake(context, server_name)
 
     def send(self, octets):
         self.socket.sendall(octets)

@@ -1,5 +1,6 @@
 """Programs under our care: started, watched, stopped by their own pid, their output kept for a failed test."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -57,6 +58,16 @@ class Process:
     def wait(self, timeout=20):
         return self._process.wait(timeout)
 
+    def kill_all(self):
+        """SIGKILL for it and all its descendants, whatever their process groups are."""
+        doomed = [self.pid]
+        for pid in doomed:
+            doomed += [child for child in _children(pid) if child not in doomed]
+        for pid in doomed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.wait(5)
+
     def stop(self, timeout=20):
         """SIGTERM, then SIGKILL for it and what it started. Returns the exit code."""
         if self.running:
@@ -67,6 +78,14 @@ class Process:
             os.killpg(self.pid, signal.SIGKILL)
             self._process.wait(5)
             raise AssertionError(f"{self.name} did not end within {timeout} s of SIGTERM") from None
+
+
+def _children(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(word) for word in file.read().split()]
+    except OSError:
+        return []
 
 
 def read_text(path):

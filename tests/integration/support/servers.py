@@ -5,17 +5,21 @@ Started once for all tests. They run as the users that their Debian packages mad
 
 import os
 import pwd
+import re
 import shutil
 import subprocess
 
+from . import oauth
 from .certificates import NAME
 from .mailbox import Mailbox
 from .net import free_port, listening
-from .process import Process
+from .process import Process, read_text
 
 USER = "scanner@example.test"
 PASSWORD = "correct horse=battery+staple"
 MESSAGE_LIMIT = 100 * 1024 * 1024
+BY_PASSWORD = frozenset({"plain", "login", "cram-md5", "scram-sha-256"})
+BY_TOKEN = frozenset({"xoauth2", "oauthbearer"})
 
 
 class Endpoint:
@@ -75,9 +79,18 @@ class Dovecot(Server):
         self.auth_socket = self.path("postfix-auth")
         self.port, self.implicit_port = free_port(), free_port()
         self.folder("home", "mail")
+        oauth.store_key(self.folder("keys"))
+        self.write("oauth2.conf", self._oauth2())
         self.write("users", f"{USER}:{{PLAIN}}{PASSWORD}::::::\n")
         self.write("dovecot.conf", self._configuration(relay_port))
         self.mailbox = None  # Postfix's: given by the fixture
+
+    def _oauth2(self):
+        return f"""
+introspection_mode = local
+local_validation_key_dict = fs:posix:prefix={self.path("keys")}/
+username_attribute = sub
+"""
 
     def _configuration(self, relay_port):
         return f"""
@@ -91,13 +104,19 @@ hostname = {NAME}
 ssl = required
 ssl_cert = <{self.certificate.chain}
 ssl_key = <{self.certificate.key}
-auth_mechanisms = plain login cram-md5
+auth_mechanisms = {" ".join(sorted(BY_PASSWORD | BY_TOKEN))}
 disable_plaintext_auth = yes
 auth_failure_delay = 0
 mail_location = maildir:~/mail
 mail_max_userip_connections = 1000
 passdb {{
+  driver = oauth2
+  mechanisms = {" ".join(sorted(BY_TOKEN))}
+  args = {self.path("oauth2.conf")}
+}}
+passdb {{
   driver = passwd-file
+  mechanisms = {" ".join(sorted(BY_PASSWORD))}
   args = {self.path("users")}
 }}
 userdb {{
@@ -109,6 +128,11 @@ first_valid_gid = 1
 service auth {{
   unix_listener {self.auth_socket} {{
     mode = 0666
+  }}
+}}
+service anvil {{
+  unix_listener anvil-auth-penalty {{  # which delays every login after a failed one
+    mode = 0
   }}
 }}
 service submission-login {{
@@ -132,17 +156,17 @@ submission_max_mail_size = {MESSAGE_LIMIT}
 
     def endpoints(self):
         return {
-            "dovecot-starttls": Endpoint(self, self.port, "starttls", {"plain", "login", "cram-md5"}),
-            "dovecot-implicit": Endpoint(self, self.implicit_port, "implicit", {"plain", "login", "cram-md5"}),
+            "dovecot-starttls": Endpoint(self, self.port, "starttls", BY_PASSWORD | BY_TOKEN),
+            "dovecot-implicit": Endpoint(self, self.implicit_port, "implicit", BY_PASSWORD | BY_TOKEN),
         }
 
 
 class Postfix(Server):
-    """submission (STARTTLS required) and smtps, SASL through Dovecot, delivering to one Maildir."""
+    """submission (STARTTLS required), smtps and port 25 (STARTTLS offered), SASL through Dovecot, delivering to one Maildir."""
 
     def __init__(self, directory, authority, certificate, auth_socket, relay_port):
         super().__init__(directory, authority, certificate)
-        self.port, self.smtps_port, self.relay_port = free_port(), free_port(), relay_port
+        self.port, self.smtps_port, self.mx_port, self.relay_port = free_port(), free_port(), free_port(), relay_port
         self.folder("etc")
         self.folder("queue")
         self.folder("data", "postfix")
@@ -186,6 +210,7 @@ smtpd_sender_restrictions = check_sender_access inline:{{{{refused@example.test 
 smtpd_client_connection_count_limit = 0
 smtpd_error_sleep_time = 0
 smtpd_delay_reject = no
+smtpd_authorized_xclient_hosts = 127.0.0.1
 smtputf8_enable = yes
 """
 
@@ -194,6 +219,7 @@ smtputf8_enable = yes
         return f"""
 127.0.0.1:{self.port} inet n - n - 200 {service} -o smtpd_tls_security_level=encrypt
 127.0.0.1:{self.smtps_port} inet n - n - 200 {service} -o smtpd_tls_wrappermode=yes
+127.0.0.1:{self.mx_port} inet n - n - 200 {service} -o smtpd_tls_security_level=may
 127.0.0.1:{self.relay_port} inet n - n - 200 smtpd -o smtpd_relay_restrictions=permit_mynetworks,reject
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
@@ -213,17 +239,30 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
     def launch(self):
-        self.start(["postfix", "-c", self.path("etc"), "start-fg"], [self.port, self.smtps_port, self.relay_port], "postfix")
+        self.start(["postfix", "-c", self.path("etc"), "start-fg"], [self.port, self.smtps_port, self.mx_port, self.relay_port],
+                   "postfix")
         return self
 
     def stop(self):
         subprocess.run(["postfix", "-c", self.path("etc"), "stop"], capture_output=True, check=False, timeout=30)
         super().stop()
 
+    def kill(self):
+        """Without a word, master and all that it started; what it accepted stays in its queue until launch()."""
+        self.process.kill_all()
+
+    def client_of(self, token):
+        """The client, as name[address], that brought the message with that token in its Message-ID."""
+        log = read_text(self.path("log"))
+        queue_id = re.search(rf"(\w+): message-id=<{token}@", log)
+        client = queue_id and re.search(rf"{queue_id[1]}: client=([^,\s]+)", log)
+        return client and client[1]
+
     def endpoints(self):
         return {
-            "postfix-starttls": Endpoint(self, self.port, "starttls", {"plain", "login", "cram-md5"}),
-            "postfix-smtps": Endpoint(self, self.smtps_port, "implicit", {"plain", "login", "cram-md5"}),
+            "postfix-starttls": Endpoint(self, self.port, "starttls", BY_PASSWORD | BY_TOKEN),
+            "postfix-smtps": Endpoint(self, self.smtps_port, "implicit", BY_PASSWORD | BY_TOKEN),
+            "postfix-mx": Endpoint(self, self.mx_port, "starttls", BY_PASSWORD | BY_TOKEN),
         }
 
 

@@ -1,0 +1,123 @@
+"""Every way in with every way out: the axes, the cells, what was seen, and the table of it.
+
+A cell is one client at one configuration. Every value of an axis meets every value of every other axis at least once
+(pairwise), except where no cell has both; CANNOT says why. A configuration that was chosen is met by every client that can.
+"""
+
+import collections
+import itertools
+
+BODY = b"Scanned page.\r\n.a dot\r\n..\r\n\r\nend\r\n"
+
+WAYS = {  # how a client may use a listener of that tls
+    "none": ("clear",),
+    "starttls": ("clear", "starttls"),
+    "implicit": ("implicit",),
+    "auto": ("clear", "starttls", "implicit"),
+}
+CLIENTS = ("swaks", "curl", "smtplib", "msmtp", "s_client")
+MECHANISMS = {
+    "none": (None,),
+    "any": ("PLAIN", "LOGIN"),
+    "local": ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"),
+    "passthrough": ("PLAIN", "LOGIN"),  # the others do not yield the password
+}
+UPSTREAMS = ("postfix-smtps", "postfix-starttls", "postfix-mx", "exim-implicit", "exim-starttls")
+AUTH_OUT = ("plain", "login", "cram-md5", "scram-sha-256", "xoauth2")
+
+CANNOT = {  # what is left out, because a program cannot do it; all else is tried
+    "CRAM-MD5": {"s_client": "its digest is not typed by hand"},
+    "SCRAM-SHA-256": {
+        "swaks": "does not know it",
+        "curl": "only when built with libgsasl, as Debian's is not",
+        "s_client": "its proof is not typed by hand",
+    },
+    "clear": {"s_client": "speaks nothing but TLS"},
+    "exim": {
+        "scram-sha-256": "Debian's exim4-daemon-light has no authenticator for it",
+        "xoauth2": "nor for this",
+    },
+}
+
+Configuration = collections.namedtuple("Configuration", "tls auth upstream auth_out")
+
+
+class Cell(collections.namedtuple("Cell", "configuration way client mechanism")):
+    @property
+    def values(self):
+        """One for each axis; a mechanism is one only together with what it is for."""
+        tls, auth, upstream, auth_out = self.configuration
+        return ((tls, self.way), self.client, (auth, self.mechanism), upstream, auth_out)
+
+    @property
+    def pairs(self):
+        return set(itertools.combinations(enumerate(self.values), 2))
+
+    @property
+    def refused(self):
+        """The documented refusal: what a device gives as its password is no token (waxseal.toml(5), auth)."""
+        return self.configuration.auth == "passthrough" and self.configuration.auth_out == "xoauth2"
+
+    def __str__(self):
+        tls, auth, upstream, auth_out = self.configuration
+        return f"{tls}.{self.way}-{self.client}-{auth}.{self.mechanism or 'no'}-{upstream}-{auth_out}"
+
+
+def possible(cell):
+    server = cell.configuration.upstream.split("-")[0]
+    return (cell.client not in CANNOT.get(cell.mechanism, ())
+            and cell.client not in CANNOT.get(cell.way, ())
+            and cell.configuration.auth_out not in CANNOT.get(server, ()))
+
+
+def all_cells():
+    cells = (Cell(configuration, way, client, mechanism)
+             for configuration in itertools.starmap(Configuration, itertools.product(WAYS, MECHANISMS, UPSTREAMS, AUTH_OUT))
+             for way in WAYS[configuration.tls]
+             for client in CLIENTS
+             for mechanism in MECHANISMS[configuration.auth])
+    return [cell for cell in cells if possible(cell)]
+
+
+def chosen_cells():
+    """Greedily, always the cell with the most pairs that were not there yet; of equals one that needs no new proxy."""
+    rest = [(cell, cell.pairs) for cell in all_cells()]
+    missing = set().union(*(pairs for _, pairs in rest))
+    cells, used = [], {}
+    while missing:
+        best, pairs = max(rest, key=lambda one: (len(one[1] & missing), one[0].configuration in used))
+        missing -= pairs
+        rest = [one for one in rest if one[1] & missing]
+        cells.append(best)
+        used.setdefault(best.configuration, set()).add(best.client)
+    turn = itertools.count()
+    for configuration, clients in used.items():
+        cells += _for_the_others(configuration, set(CLIENTS) - clients, turn)
+    return sorted(cells, key=str)
+
+
+def _for_the_others(configuration, clients, turn):
+    for client in sorted(clients):
+        can = [cell for way in WAYS[configuration.tls] for mechanism in MECHANISMS[configuration.auth]
+               if possible(cell := Cell(configuration, way, client, mechanism))]
+        if can:
+            yield can[next(turn) % len(can)]
+
+
+SEEN = {}  # cell: what became of it
+
+
+def table():
+    """Lines of text: what was seen, one line a configuration and way in, one column a client."""
+    rows = {}
+    for cell, outcome in SEEN.items():
+        how = f"{outcome}{f' {cell.mechanism}' if cell.mechanism else ''}"
+        rows.setdefault((*cell.configuration, cell.way), {}).setdefault(cell.client, []).append(how)
+    titles = ("tls", "auth", "upstream", "auth out", "used in")
+    lines = [[*titles, *CLIENTS]]
+    for key, row in sorted(rows.items()):
+        lines.append([*key, *(", ".join(row.get(client, ("",))) for client in CLIENTS)])
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    yield from ("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in lines)
+    counts = collections.Counter(SEEN.values())
+    yield ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))

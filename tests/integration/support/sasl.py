@@ -1,0 +1,51 @@
+"""Mechanisms that smtplib does not have, as the authobject of smtplib.SMTP.auth(): called with None, then with each
+challenge."""
+
+import base64
+import hashlib
+import hmac
+import os
+
+
+def scram_sha_256(username, password):
+    """RFC 5802, RFC 7677; without channel binding. Raises when the server does not prove that it knows the password."""
+    nonce = base64.b64encode(os.urandom(18)).decode()
+    name = username.replace("=", "=3D").replace(",", "=2C")
+    first = f"n={name},r={nonce}"
+    expected = []
+
+    def step(challenge=None):
+        if challenge is None:
+            return "n,," + first
+        fields = dict(part.split("=", 1) for part in challenge.decode().split(","))
+        if expected:
+            assert fields["v"] == expected[0], "the server does not know the password"
+            return ""
+        assert fields["r"].startswith(nonce)
+        salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(fields["s"]), int(fields["i"]))
+        final = f"c=biws,r={fields['r']}"
+        signed = f"{first},{challenge.decode()},{final}".encode()
+        key = _mac(salted, b"Client Key")
+        proof = bytes(a ^ b for a, b in zip(key, _mac(hashlib.sha256(key).digest(), signed)))
+        expected.append(base64.b64encode(_mac(_mac(salted, b"Server Key"), signed)).decode())
+        return f"{final},p={base64.b64encode(proof).decode()}"
+
+    return step
+
+
+def _mac(key, text):
+    return hmac.new(key, text, hashlib.sha256).digest()
+
+
+def xoauth2(username, token):
+    """An error comes as a challenge, which an empty response answers."""
+    return lambda challenge=None: "" if challenge is not None else f"user={username}\1auth=Bearer {token}\1\1"
+
+
+def oauthbearer(username, token):
+    """RFC 7628."""
+    return lambda challenge=None: "\1" if challenge is not None else f"n,a={username},\1auth=Bearer {token}\1\1"
+
+
+def plain(username, password):
+    return lambda challenge=None: f"\0{username}\0{password}"
