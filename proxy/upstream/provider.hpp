@@ -43,8 +43,6 @@ struct Provider {
     Duration idle_timeout{};  // how long a session may keep a connection between two transactions
     std::optional<smtp::Capabilities>
         last_offer;  // after login; what the next EHLO of a downstream is answered from
-    smtp::ClientCertificate certificate = smtp::ClientCertificate::none;  // that TLS presents
-    bool xclient = false;  // it is told the downstream's address, where it offers that
     CredentialSource credential_source{};  // with none: the credentials above
     Breaker breaker{};
     std::function<void()> on_failure{};  // the breaker has heard of one
