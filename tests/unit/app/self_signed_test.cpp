@@ -18,8 +18,8 @@ using testing::TemporaryDirectory;
 
 namespace {
 
-const tls::SelfSignedRequest names{.dns_names = {"mail.example.test", "localhost"},
-                                   .ip_addresses = {"192.0.2.1"}};
+const tls::SelfSignedRequest wanted{.dns_names = {"mail.example.test", "localhost"},
+                                    .ip_addresses = {"192.0.2.1"}};
 
 mode_t mode_of(const std::string& path) {
     struct stat facts{};
@@ -39,7 +39,7 @@ config::Listen listener(config::ListenAddress address, config::ListenTls tls) {
 TEST_CASE("made once, with the right permissions, then found") {
     const TemporaryDirectory directory;
     const std::string state = directory.path() + "/state";
-    const auto made = self_signed(state, names, Missing::make);
+    const auto made = self_signed(state, wanted, Missing::make);
     REQUIRE(made.has_value());
     CHECK(made->state == Kept::made);
     CHECK(made->files.certificate_file == state + "/self-signed.crt");
@@ -50,11 +50,11 @@ TEST_CASE("made once, with the right permissions, then found") {
                         std::filesystem::directory_iterator()) == 2);  // nothing beside them
 
     const std::string before = content_of(made->files.certificate_file);
-    const auto found = self_signed(state, names, Missing::make);
+    const auto found = self_signed(state, wanted, Missing::make);
     REQUIRE(found.has_value());
     CHECK(found->state == Kept::found);
     CHECK(content_of(found->files.certificate_file) == before);
-    const auto looked = self_signed(state, names, Missing::leave);
+    const auto looked = self_signed(state, wanted, Missing::leave);
     REQUIRE(looked.has_value());
     CHECK(looked->state == Kept::found);
 
@@ -71,7 +71,7 @@ TEST_CASE("made once, with the right permissions, then found") {
 TEST_CASE("half of it is none: the other half is made anew with it") {
     const TemporaryDirectory directory;
     const std::string key = directory.file("self-signed.key", "from before a crash");
-    const auto made = self_signed(directory.path(), names, Missing::make);
+    const auto made = self_signed(directory.path(), wanted, Missing::make);
     REQUIRE(made.has_value());
     CHECK(made->state == Kept::made);
     CHECK(content_of(key).starts_with("-----BEGIN"));
@@ -81,7 +81,7 @@ TEST_CASE("half of it is none: the other half is made anew with it") {
 TEST_CASE("looking makes nothing") {
     const TemporaryDirectory directory;
     for (const std::string& state : {directory.path(), directory.path() + "/state"}) {
-        const auto looked = self_signed(state, names, Missing::leave);
+        const auto looked = self_signed(state, wanted, Missing::leave);
         REQUIRE(looked.has_value());
         CHECK(looked->state == Kept::absent);
     }
@@ -94,7 +94,7 @@ TEST_CASE("where it cannot be kept the error names state_dir and says what to do
     for (const std::string& state : {file, file + "/below", directory.path() + "/no/such"}) {
         for (const Missing missing : {Missing::make, Missing::leave}) {
             CAPTURE(state);
-            const auto kept = self_signed(state, names, missing);
+            const auto kept = self_signed(state, wanted, missing);
             REQUIRE_FALSE(kept.has_value());
             CHECK(kept.error().text.starts_with("[server] state_dir: "));
             CHECK(kept.error().text.find(state) != std::string::npos);
