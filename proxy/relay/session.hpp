@@ -147,6 +147,7 @@ class Session {
 
     // Towards the downstream: session_security.cpp.
     [[nodiscard]] bool secure();
+    void begin_handshake();
     void downstream_secured();
     void on(Login::Waiting) {}
     void on(const Login::Ask& ask);

@@ -31,23 +31,20 @@ void Session::on(event::StartTls told) {
     forget_client();
 }
 
-// Between 220 and the end of the handshake. Nothing of what arrives is looked at here: in clear it
-// is the channel that refuses it.
+// Once 220 has gone out; until then a later pump() comes here again.
+void Session::begin_handshake() {
+    if (channel_->tls() != TlsPhase::none || channel_->end() != EndOfInput::none) return;
+    if (server_.output().empty() && channel_->flushed()) channel_->start_tls();
+}
+
+// Between 220 and the end of the handshake. Nothing of what arrives is looked at here: what came in
+// clear is the channel's to refuse.
 bool Session::secure() {
-    switch (channel_->tls()) {
-        case TlsPhase::established:
-            downstream_secured();
-            return true;
-        case TlsPhase::none:
-            if (channel_->end() != EndOfInput::none) break;
-            if (!server_.output().empty() || !channel_->flushed()) return false;
-            channel_->start_tls();
-            return true;
-        case TlsPhase::handshaking:
-            if (channel_->end() == EndOfInput::none) return false;
-            break;
+    if (channel_->tls() == TlsPhase::established) {
+        downstream_secured();
+        return true;
     }
-    if (input_ended_) return false;
+    if (input_ended_ || channel_->end() == EndOfInput::none) return false;
     input_ended_ = true;
     const std::string reason =
         channel_->end() == EndOfInput::clean ? "the client closed" : channel_->failure().reason;
