@@ -28,18 +28,12 @@ std::expected<auth::Verifier, Error> verifier(const config::User& user) {
     return auth::Verifier(*std::move(password));
 }
 
-// The null reverse-path is every user's. Who has nothing but it must not be taken for one who may
-// use any, so it stays in the list as what fits no address.
-std::expected<auth::SenderPattern, Error> sender(const std::string& text) {
-    return auth::SenderPattern::parse(text == "<>" ? "*@<>" : text);
-}
-
 std::expected<auth::User, Error> user_of(const config::User& user) {
     auto check = verifier(user);
     if (!check) return std::unexpected(std::move(check).error());
     auth::User made{user.name, *std::move(check), user.allow, {}, user.upstream};
     for (const std::string& text : user.senders) {
-        auto pattern = sender(text);
+        auto pattern = auth::SenderPattern::parse(text);
         if (!pattern)
             return std::unexpected(Error{section(user, "senders") + pattern.error().text});
         made.senders.push_back(*std::move(pattern));

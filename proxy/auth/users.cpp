@@ -9,10 +9,11 @@ namespace waxseal::auth {
 
 std::expected<SenderPattern, Error> SenderPattern::parse(std::string_view text) {
     if (text == "*") return SenderPattern({}, {});
+    if (text == "<>") return SenderPattern({}, "<>");
     const std::size_t at = text.rfind('@');
     if (at == std::string_view::npos || at + 1 == text.size())
         return std::unexpected(
-            Error{"not a sender: write \"user@example.com\", \"@example.com\" or \"*\""});
+            Error{"not a sender: write \"user@example.com\", \"@example.com\", \"<>\" or \"*\""});
     std::string_view local_part = text.substr(0, at);
     const std::string_view domain = text.substr(at + 1);
     if (local_part == "*") local_part = {};
@@ -26,6 +27,7 @@ std::expected<SenderPattern, Error> SenderPattern::parse(std::string_view text) 
 
 bool SenderPattern::matches(std::string_view address) const noexcept {
     if (domain_.empty()) return true;
+    if (address.empty() || domain_ == "<>") return address.empty() && domain_ == "<>";
     const std::size_t at = address.rfind('@');  // a quoted local part may hold one as well
     if (at == std::string_view::npos) return false;
     return text::iequals(address.substr(at + 1), domain_) &&
@@ -33,7 +35,7 @@ bool SenderPattern::matches(std::string_view address) const noexcept {
 }
 
 bool User::may_send(std::string_view address) const noexcept {
-    if (address.empty() || senders.empty()) return true;
+    if (senders.empty()) return true;
     return std::any_of(senders.begin(), senders.end(), [address](const SenderPattern& pattern) {
         return pattern.matches(address);
     });

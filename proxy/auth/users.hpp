@@ -16,13 +16,13 @@
 
 namespace waxseal::auth {
 
-// "user@domain", "@domain" or "*@domain" (everybody of it), "*" (anything). The domain is compared
-// without regard to ASCII case, the local part exactly (RFC 5321 2.4). A subdomain is another
-// domain.
+// "user@domain", "@domain" or "*@domain" (everybody of it), "<>" (the null reverse-path, which
+// nothing else but "*" means), "*" (anything). The domain is compared without regard to ASCII case,
+// the local part exactly (RFC 5321 2.4). A subdomain is another domain.
 class SenderPattern {
   public:
     [[nodiscard]] static std::expected<SenderPattern, Error> parse(std::string_view text);
-    // An addr-spec without angle brackets.
+    // An addr-spec without angle brackets; empty: the null reverse-path.
     [[nodiscard]] bool matches(std::string_view address) const noexcept;
 
   private:
@@ -39,7 +39,6 @@ struct User {
     std::vector<SenderPattern> senders;  // empty: any
     std::string upstream;                // empty: the listener's
 
-    // The null reverse-path is always allowed: it is nobody's name (RFC 5321 4.5.5).
     [[nodiscard]] bool may_send(std::string_view address) const noexcept;
     [[nodiscard]] bool may_send(const smtp::Path& path) const noexcept {
         return may_send(path.address());

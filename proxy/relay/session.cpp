@@ -146,12 +146,8 @@ void Session::settle() {
     }
     if (!held()) flush();
     if (server_.finished() && server_.output().empty()) return finish();
-    // Behind 220 to STARTTLS the client's handshake may be here before our own has begun: it waits
-    // with the kernel until then.
-    const bool securing = server_.phase() == smtp::Server::Phase::securing;
-    channel_->want_input(!held() && !securing && !body_blocked() &&
+    channel_->want_input(!held() && !begin_handshake() && !body_blocked() &&
                          server_.buffered() < limits::read_block);
-    if (securing) begin_handshake();
     set_deadlines();
 }
 

@@ -147,7 +147,7 @@ class Session {
 
     // Towards the downstream: session_security.cpp.
     [[nodiscard]] bool secure();
-    void begin_handshake();
+    [[nodiscard]] bool begin_handshake();
     void downstream_secured();
     void on(Login::Waiting) {}
     void on(const Login::Ask& ask);
@@ -183,8 +183,9 @@ class Session {
     std::unique_ptr<Channel> channel_;
     smtp::Server server_;
     Upstream upstream_;
-    std::unique_ptr<Login> login_;            // the AUTH exchange under way
-    std::shared_ptr<const auth::User> user_;  // who has logged in, of ours
+    upstream::Connector::Providers opened_for_;  // among which it was chosen
+    std::unique_ptr<Login> login_;               // the AUTH exchange under way
+    std::shared_ptr<const auth::User> user_;     // who has logged in, of ours
     std::optional<Transaction> transaction_;
     std::function<void(Session&)> on_end_;
     SessionRecord record_;

@@ -58,9 +58,8 @@ void Session::on(event::Mail mail) {
     transaction_->mail = std::move(mail);
     if (upstream::Connection* const upstream = connection()) {
         smtp::Client& client = upstream->client();
-        const auto& wanted = destination(&transaction_->mail->reverse_path);
         const bool elsewhere =
-            !passes_through() && std::ranges::find(wanted, upstream->provider()) == wanted.end();
+            !passes_through() && destination(&transaction_->mail->reverse_path) != opened_for_;
         if (elsewhere || client.phase() != smtp::Client::Phase::open || client.used_up())
             drop_connection();
     }

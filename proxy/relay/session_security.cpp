@@ -31,10 +31,15 @@ void Session::on(event::StartTls told) {
     forget_client();
 }
 
-// Once 220 has gone out; until then a later pump() comes here again.
-void Session::begin_handshake() {
-    if (channel_->tls() != TlsPhase::none || channel_->end() != EndOfInput::none) return;
-    if (server_.output().empty() && channel_->flushed()) channel_->start_tls();
+// Once 220 has gone out. Until then, which is what is returned, the client's part of it waits with
+// the kernel: read now it would be data in clear.
+bool Session::begin_handshake() {
+    if (server_.phase() != smtp::Server::Phase::securing || channel_->tls() != TlsPhase::none ||
+        channel_->end() != EndOfInput::none)
+        return false;
+    if (!server_.output().empty() || !channel_->flushed()) return true;
+    channel_->start_tls();
+    return false;
 }
 
 // Between 220 and the end of the handshake. Nothing of what arrives is looked at here: what came in

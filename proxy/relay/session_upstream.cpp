@@ -23,9 +23,10 @@ void Session::connect(const smtp::Path& reverse_path) {
     // The credentials of a login that was passed through are not kept; who has lost its connection
     // has to log in again.
     if (passes_through()) return part("upstream_lost", farewell::login_lost());
+    opened_for_ = destination(&reverse_path);
     upstream_ = std::make_unique<upstream::Connector>(
-        reactor_, destination(&reverse_path),
-        upstream::Borrower{.label = record_.id, .client = xclient()}, [this] { pump(); });
+        reactor_, opened_for_, upstream::Borrower{.label = record_.id, .client = xclient()},
+        [this] { pump(); });
 }
 
 smtp::Xclient Session::xclient() const { return {record_.client, client_.port, record_.helo}; }

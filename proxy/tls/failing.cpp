@@ -18,6 +18,7 @@ Failing Engine::State::failing(int code) const {
                 client->min_version == ProtocolVersion::tls12 ? "TLS 1.2" : "TLS 1.3";
     }
     look_at_message(code, failing);
+    if (code == MBEDTLS_ERR_SSL_INVALID_MAC) failing.alert = wire.clear_alert();
     return failing;
 }
 

@@ -261,6 +261,7 @@ std::string failure_reason(int code, const Failing& failing) {
     // The latter is what a length beyond any record's gives.
     if (code == MBEDTLS_ERR_SSL_INVALID_RECORD || code == MBEDTLS_ERR_SSL_BAD_INPUT_DATA)
         return peer + " sent something that is not a TLS record";
+    if (code == MBEDTLS_ERR_SSL_INVALID_MAC && failing.alert >= 0) return alert_reason(failing);
     if (code == MBEDTLS_ERR_SSL_INVALID_MAC)
         return peer + " sent a TLS record that cannot be decrypted";
     if (code == MBEDTLS_ERR_SSL_ALLOC_FAILED) return "out of memory in TLS";

@@ -32,6 +32,7 @@ void Wire::follow(std::string_view octets) noexcept {
             const std::size_t n = std::min(body_left_, octets.size() - i);
             body_left_ -= n;
             i += n;
+            description_ = static_cast<unsigned char>(octets[i - 1]);
         }
         if (body_left_ == 0) {
             partial_ = 0;

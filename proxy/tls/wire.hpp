@@ -36,6 +36,12 @@ class Wire {
     // The first octet of the connection is there, and starts no record of TLS.
     [[nodiscard]] bool plaintext() const noexcept;
 
+    // The last record's content, where that is an alert in clear, else -1. In TLS 1.3 a client that
+    // refuses our certificate says so before it has keys for it, which mbedTLS cannot read.
+    [[nodiscard]] int clear_alert() const noexcept {
+        return header_[0] == 21 && header_[3] == 0 && header_[4] == 2 ? description_ : -1;
+    }
+
     // Octets received that are not in a whole record given to mbedTLS.
     [[nodiscard]] std::size_t waiting() const noexcept { return in_.size() + partial_; }
 
@@ -59,6 +65,7 @@ class Wire {
     std::size_t body_left_ = 0;
     std::size_t partial_ = 0;  // octets of the current record that mbedTLS already has
     std::size_t records_ = 0;
+    int description_ = -1;  // the last octet of the current record
     bool may_begin_ = false;
     Outcome outcome_ = Outcome::served;
     bool ended_ = false;

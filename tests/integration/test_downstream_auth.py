@@ -287,7 +287,7 @@ def test_three_failures_end_the_session(local):
     with proxy.client(timeout=60) as client:
         client.ehlo()
         replies = [client.command(plain("printer", f"wrong-{n}")) for n in range(2)]
-        client.send(plain("printer", "wrong-2").encode() + b"\r\n")
+        client.send(plain("printer", "wrong-2").encode() + b"\r\nNOOP\r\n")
         rest = client.until_closed(60)
         assert [reply.status for reply in replies] == ["535 5.7.8"] * 2
         assert rest.startswith(b"535 5.7.8") and rest.split(b"\r\n")[1].startswith(b"421 4.7.0"), rest

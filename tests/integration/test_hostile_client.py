@@ -117,12 +117,24 @@ def test_says_nothing_for_too_long(waxseal, scripted, phase, said):
 
 def test_slow_but_alive_device_is_not_cut_off(waxseal, scripted):
     upstream = scripted()
-    with waxseal(upstream, timeouts={"downstream_idle": "1s"}).client() as client:
+    with waxseal(upstream, timeouts={"downstream_idle": "1s"}, limits={"min_data_rate": "10B"}).client() as client:
         client.ehlo()
         client.open_data()
         client.send_slowly([b"line %d\r\n" % number for number in range(8)], 0.4)
         assert client.finish(b"").code == 250
     assert len(upstream.messages) == 1
+
+
+def test_body_that_trickles_is_cut_off(waxseal, scripted):
+    """Slower than min_data_rate on average, though never silent for long: no end mark goes upstream."""
+    upstream = scripted()
+    with waxseal(upstream, timeouts={"downstream_idle": "1s"}, limits={"min_data_rate": "1000B"}).client() as client:
+        client.ehlo()
+        client.open_data()
+        client.send_slowly([b"x"] * 8, 0.3)
+        assert client.until_closed().startswith(b"421 4.4.2 ")
+    upstream.wait_ended()
+    assert upstream.messages == []
 
 
 # Pipelining and synchronisation

@@ -207,6 +207,10 @@ class ScriptedUpstream:
         self.close()
 
     def close(self):
+        try:
+            self._listener.shutdown(socket.SHUT_RDWR)  # or the accept() under way would take one more
+        except OSError:
+            pass
         self._listener.close()
         for peer in self.peers:
             peer.wire.close()

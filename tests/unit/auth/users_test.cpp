@@ -23,10 +23,14 @@ User sending(std::initializer_list<std::string_view> patterns) {
 
 }  // namespace
 
-TEST_CASE("senders: without patterns anything, and the null reverse-path always") {
+TEST_CASE("senders: without patterns anything; the null reverse-path where it is named") {
     CHECK(sending({}).may_send("anybody@example.net"));
     CHECK(sending({}).may_send(""));
-    CHECK(sending({"scan@example.com"}).may_send(""));
+    CHECK_FALSE(sending({"scan@example.com"}).may_send(""));
+    CHECK(sending({"scan@example.com", "<>"}).may_send(""));
+    CHECK_FALSE(sending({"<>"}).may_send("scan@example.com"));
+    CHECK_FALSE(sending({"<>"}).may_send("a@<>"));
+    CHECK(sending({"*"}).may_send(""));
     const auto path = smtp::parse_path("<scan@EXAMPLE.com>", smtp::PathKind::reverse);
     const auto other = smtp::parse_path("<x@example.com>", smtp::PathKind::reverse);
     REQUIRE(path.has_value());

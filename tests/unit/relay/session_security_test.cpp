@@ -262,6 +262,7 @@ TEST_CASE("a route sends a sender elsewhere, also from a connection that is open
     ScriptedUpstream other(world.reactor);
     relay::Route route{{}, {}, {*relay::SenderPattern::parse("@example.org")}, {}};
     route.providers = {make_provider(world.reactor, other, "other")};
+    world.settings->providers.push_back(route.providers[0]);
     world.settings->routes =
         std::make_shared<const relay::RouteTable>(std::vector<relay::Route>{route});
     Device& device = world.connect();
@@ -272,6 +273,9 @@ TEST_CASE("a route sends a sender elsewhere, also from a connection that is open
     CHECK(device.say("x\r\n.\r\n").starts_with("250 "));
     CHECK(world.upstream.messages().size() == 1);
     CHECK(other.messages().size() == 1);
+    // And back again, though the listener's upstreams have that other one, too.
+    CHECK(send_message(device).starts_with("250 "));
+    CHECK(world.upstream.messages().size() == 2);
     check_end(world);
 }
 
