@@ -264,7 +264,8 @@ void Session::finish() {
     retire(reactor_, std::move(login_));
     abandon("aborted");
     drop_connection();
-    if (channel_->end() == EndOfInput::failed) {
+    // Of a handshake that failed the alert is still to go out.
+    if (channel_->end() == EndOfInput::failed && channel_->failure().kind != FailureKind::tls) {
         channel_->abort();
     } else {
         channel_->close();
