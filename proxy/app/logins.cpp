@@ -101,7 +101,7 @@ std::shared_ptr<const relay::RouteTable> make_routes(const config::Config& confi
     for (const config::Route& route : config.route) {
         relay::Route made{route.listen, route.user, {}, named(all, route.upstream)};
         for (const std::string& text : route.sender) {
-            auto pattern = relay::SenderPattern::parse(text);
+            auto pattern = auth::SenderPattern::parse(text);
             if (pattern) {
                 made.senders.push_back(*std::move(pattern));
             } else {

@@ -46,8 +46,11 @@ std::string_view to_string(relay::TlsMode mode) {
     return {};
 }
 
-std::string first_upstream(const BuiltListener& listener) {
-    return listener.settings.session->providers.front()->name;
+std::vector<std::string> upstreams_of(const BuiltListener& listener) {
+    std::vector<std::string> names;
+    for (const auto& provider : listener.settings.session->providers)
+        names.push_back(provider->name);
+    return names;
 }
 
 // The socket stays, its permissions need not.
@@ -116,7 +119,7 @@ std::expected<void, Error> Service::start(std::shared_ptr<const Snapshot> snapsh
         for (const auto& socket : one.sockets)
             log::info("listening", {{"address", socket->text()},
                                     {"tls", to_string(one.plan->settings.tls)},
-                                    {"upstream", first_upstream(*one.plan)}});
+                                    {"upstream", upstreams_of(*one.plan)}});
     }
     warn_of_unused(passed_, snapshot_->listeners);
     return {};

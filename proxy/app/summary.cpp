@@ -22,7 +22,8 @@ std::string tls_words(config::ListenTls tls, bool required) {
         case config::ListenTls::implicit:
             return "implicit TLS";
         case config::ListenTls::automatic:
-            return required ? "implicit TLS or STARTTLS, required" : "implicit TLS or STARTTLS";
+            return required ? "implicit TLS or STARTTLS, required"
+                            : "implicit TLS, STARTTLS or cleartext";
     }
     return {};
 }

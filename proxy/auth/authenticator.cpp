@@ -18,11 +18,13 @@ bool always(const Policy& policy) {
 
 bool with_users(const Policy& policy) { return policy.mode == Mode::local && always(policy); }
 
-bool with_cleartext(const Policy& policy) {
+// Clients take the strongest they know and do not ask again: CRAM-MD5, once offered, would shut out
+// a user whose password is known only as a hash.
+bool all_in_cleartext(const Policy& policy) {
     const auto& users = policy.checks.users().all();
-    return policy.mode == Mode::local &&
-           std::any_of(users.begin(), users.end(),
-                       [](const auto& user) { return user->verifier.cleartext() != nullptr; });
+    return with_users(policy) && std::all_of(users.begin(), users.end(), [](const auto& user) {
+               return user->verifier.cleartext() != nullptr;
+           });
 }
 
 struct Row {
@@ -36,7 +38,7 @@ constexpr std::array rows{
     Row{"PLAIN", always, begin_plain},
     Row{"LOGIN", always, begin_login},
     Row{"SCRAM-SHA-256", with_users, begin_scram_sha_256},
-    Row{"CRAM-MD5", with_cleartext, begin_cram_md5},
+    Row{"CRAM-MD5", all_in_cleartext, begin_cram_md5},
 };
 
 std::string random_nonce() { return smtp::base64_encode(tls::random_bytes(18)); }

@@ -44,11 +44,4 @@ bool Lockout::locked(const IpAddress& client, TimePoint now) const {
     return full(entry) && now - entry.last < limits_.locked_for;
 }
 
-void Lockout::succeeded(const IpAddress& client) {
-    const auto known = by_client_.find(client_key(client));
-    if (known == by_client_.end() || full(*known->second)) return;
-    entries_.erase(known->second);
-    by_client_.erase(known);
-}
-
 }  // namespace waxseal::auth

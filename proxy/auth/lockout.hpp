@@ -5,8 +5,10 @@
 // remembered, and the one whose last failure is longest ago is forgotten for a new one. An IPv6
 // client is its /64: one host has 2^64 addresses there.
 //
-// Flow: locked() before a login is begun (454 4.7.0 while it holds); after its end failed(), whose
-// result is how long the 535 is held back, or succeeded(). A malformed exchange is neither.
+// Flow: locked() before a login is begun and before each of its steps counts (454 4.7.0 while it
+// holds); failed() at its end, whose result is how long the 535 is held back. A malformed exchange
+// is no failure. A success takes nothing back: whoever has one account here could otherwise guess
+// at all the others for ever.
 #pragma once
 
 #include <cstddef>
@@ -40,8 +42,6 @@ class Lockout {
     // Counts a failure. How long the reply to it is to be held back.
     [[nodiscard]] Duration failed(const IpAddress& client, TimePoint now);
     [[nodiscard]] bool locked(const IpAddress& client, TimePoint now) const;
-    // Forgets the failures. A lock stays: who is locked out did not succeed by the front door.
-    void succeeded(const IpAddress& client);
     [[nodiscard]] std::size_t clients() const noexcept { return by_client_.size(); }
 
   private:

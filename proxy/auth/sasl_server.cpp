@@ -9,8 +9,15 @@ namespace waxseal::auth {
 
 namespace {
 
+std::string_view name_of(const Granted& candidate) noexcept {
+    return candidate.user ? std::string_view(candidate.user->name) : std::string_view();
+}
+
 // Name and password in the clear: what becomes of them is the mode's matter.
 class PasswordExchange : public Exchange {
+  public:
+    std::string_view claimed() const noexcept override { return name_of(candidate_); }
+
   protected:
     explicit PasswordExchange(std::shared_ptr<const Policy> policy) : policy_(std::move(policy)) {}
 
@@ -86,6 +93,7 @@ class CramMd5 final : public Exchange {
   public:
     explicit CramMd5(std::shared_ptr<const Policy> policy) : policy_(std::move(policy)) {}
     std::string_view mechanism() const noexcept override { return "CRAM-MD5"; }
+    std::string_view claimed() const noexcept override { return name_of(candidate_); }
 
   private:
     Step advance(std::optional<Secret> message) override {
@@ -112,6 +120,7 @@ class ScramSha256 final : public Exchange {
   public:
     explicit ScramSha256(std::shared_ptr<const Policy> policy) : policy_(std::move(policy)) {}
     std::string_view mechanism() const noexcept override { return "SCRAM-SHA-256"; }
+    std::string_view claimed() const noexcept override { return name_of(candidate_); }
 
   private:
     enum class Due : std::uint8_t { first, final, nothing };

@@ -64,6 +64,9 @@ class Exchange {
     Exchange& operator=(const Exchange&) = delete;
 
     [[nodiscard]] virtual std::string_view mechanism() const noexcept = 0;
+    // The user that the client says it is, for the log: empty when there is none of that name,
+    // since what is typed there may be a password.
+    [[nodiscard]] virtual std::string_view claimed() const noexcept { return {}; }
     [[nodiscard]] Step step(std::optional<Secret> message);
     // Only after a Check.
     [[nodiscard]] Step conclude(bool matched);

@@ -2,35 +2,18 @@
 // use. Immutable once made; sessions keep theirs across a reload.
 #pragma once
 
-#include <expected>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "auth/sender_pattern.hpp"
 #include "auth/verifier.hpp"
-#include "base/error.hpp"
 #include "base/network.hpp"
 #include "smtp/path.hpp"
 
 namespace waxseal::auth {
-
-// "user@domain", "@domain" or "*@domain" (everybody of it), "<>" (the null reverse-path, which
-// nothing else but "*" means), "*" (anything). The domain is compared without regard to ASCII case,
-// the local part exactly (RFC 5321 2.4). A subdomain is another domain.
-class SenderPattern {
-  public:
-    [[nodiscard]] static std::expected<SenderPattern, Error> parse(std::string_view text);
-    // An addr-spec without angle brackets; empty: the null reverse-path.
-    [[nodiscard]] bool matches(std::string_view address) const noexcept;
-
-  private:
-    SenderPattern(std::string local_part, std::string domain)
-        : local_part_(std::move(local_part)), domain_(std::move(domain)) {}
-    std::string local_part_;  // empty: any
-    std::string domain_;      // empty: any
-};
 
 struct User {
     std::string name;
@@ -39,10 +22,7 @@ struct User {
     std::vector<SenderPattern> senders;  // empty: any
     std::string upstream;                // empty: the listener's
 
-    [[nodiscard]] bool may_send(std::string_view address) const noexcept;
-    [[nodiscard]] bool may_send(const smtp::Path& path) const noexcept {
-        return may_send(path.address());
-    }
+    [[nodiscard]] bool may_send(const smtp::Path& reverse_path) const noexcept;
     [[nodiscard]] bool allowed_from(const IpAddress& client) const noexcept;
 };
 

@@ -97,14 +97,17 @@ class Check : public SectionCheck<Listen> {
 
     [[nodiscard]] std::string open_relay() const {
         const Place& place = draft_.at("address");
-        std::string text = to_string(value_.address) + " can be reached from other hosts, and ";
+        std::string text = to_string(value_.address);
+        text += given("proxy_protocol")
+                    ? " has clients behind a load balancer (proxy_protocol), and "
+                    : " can be reached from other hosts, and ";
         text += value_.auth == ListenAuth::any
                     ? "auth = \"any\" takes every login, so whoever connects sends mail in your "
                       "name: an open relay"
                     : "whoever connects sends mail in your name: an open relay";
         text += "; name the networks of your devices with " + spelling(place, "allow");
         if (place.line > 0) text += ", let them log in with auth = \"local\"";
-        return text + ", or listen on 127.0.0.1";
+        return given("proxy_protocol") ? text : text + ", or listen on 127.0.0.1";
     }
 
     void warn_of_everyone() {
@@ -122,10 +125,15 @@ class Check : public SectionCheck<Listen> {
     }
 
     void auth() {
-        if (requires_login(value_) && value_.tls == ListenTls::none && reachable()) {
+        if (!requires_login(value_) || !reachable()) return;
+        if (value_.tls == ListenTls::none) {
             warn("auth",
                  "without TLS the passwords of the devices cross the network in clear; write tls = "
                  "\"starttls\", \"implicit\" or \"auto\" beside it");
+        } else if (value_.tls != ListenTls::implicit && !value_.require_tls) {
+            warn("auth",
+                 "a device that does not use TLS says its password in clear; write require_tls = "
+                 "true beside it, unless there are devices that cannot");
         }
     }
 

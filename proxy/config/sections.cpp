@@ -8,7 +8,8 @@
 namespace waxseal::config {
 namespace {
 
-constexpr std::int64_t minute = 60'000;
+// Longer, and a last reply might be held back for longer than a device gets to read it.
+constexpr std::int64_t longest_error_delay = 5'000;
 constexpr std::int64_t day = 24LL * 3'600'000;
 
 constexpr std::array levels{Word{"debug", LogLevel::debug}, Word{"info", LogLevel::info},
@@ -53,7 +54,7 @@ constexpr std::array limits_rows{
                 read_count<&Limits::max_errors, 1, 10'000>},
     Key<Limits>{"error_delay", "duration", R"("1s")", "",
                 "How long the reply to such a command is held back, above half of max_errors.",
-                read_duration<&Limits::error_delay, 0, minute>},
+                read_duration<&Limits::error_delay, 0, longest_error_delay>},
     Key<Limits>{"max_auth_failures", "number", "3", "",
                 "Failed logins in a session before it is closed with 421.",
                 read_count<&Limits::max_auth_failures, 1, 1000>},

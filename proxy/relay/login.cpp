@@ -25,12 +25,11 @@ Login::Login(Reactor& reactor, SessionServices services, const auth::Authenticat
     : reactor_(reactor),
       services_(services),
       client_(client),
+      mechanism_(mechanism),
       exchange_(authenticator.begin(mechanism)),
       notify_(std::move(notify)) {
-    if (services_.lockout.locked(client_, reactor_.now())) {
-        exchange_.reset();
-        result_ = Rejected{locked_out(), "locked out"};
-    } else if (!exchange_) {
+    if (locked()) return;
+    if (!exchange_) {
         result_ = Rejected{smtp::make_reply(504, {5, 5, 4}, "This mechanism is not offered"),
                            "no such mechanism"};
     }
@@ -42,7 +41,15 @@ void Login::receive(std::optional<Secret> message) {
 
 Login::Result Login::poll() { return std::exchange(result_, Waiting{}); }
 
+// Asked again and again: others of the same address may have failed since this exchange began.
+bool Login::locked() {
+    if (!services_.lockout.locked(client_, reactor_.now())) return false;
+    result_ = Rejected{locked_out(), "locked out"};
+    return true;
+}
+
 void Login::take(auth::Step step) {
+    if (locked()) return;
     if (auto* challenge = std::get_if<auth::Challenge>(&step)) {
         result_ = Ask{std::move(challenge->text)};
     } else if (auto* work = std::get_if<auth::Check>(&step)) {
@@ -80,7 +87,6 @@ void Login::wake() {
 void Login::accept(auth::Granted granted) {
     if (granted.user && !granted.user->allowed_from(client_))
         return penalize(bad_credentials(), "not from this address");
-    services_.lockout.succeeded(client_);
     result_ = Accepted{std::move(granted.user), std::move(granted.name)};
 }
 
@@ -88,10 +94,8 @@ void Login::refused_elsewhere(const smtp::Reply& reply) {
     penalize(reply, "refused by the upstream");
 }
 
-void Login::accepted_elsewhere() { services_.lockout.succeeded(client_); }
-
 void Login::penalize(smtp::Reply reply, std::string_view why) {
-    held_ = Rejected{std::move(reply), why};
+    held_ = Rejected{std::move(reply), why, std::string(exchange_->claimed())};
     penalty_ = reactor_.alarm([this] {
         result_ = *std::exchange(held_, std::nullopt);
         wake();

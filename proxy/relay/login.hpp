@@ -44,6 +44,7 @@ class Login {
     struct Rejected {
         smtp::Reply reply;
         std::string_view why;  // for the log
+        std::string user{};    // ours that was claimed
     };
     using Result = std::variant<Waiting, Ask, Accepted, Collected, Rejected>;
 
@@ -55,12 +56,12 @@ class Login {
 
     void receive(std::optional<Secret> message);
     [[nodiscard]] Result poll();
+    [[nodiscard]] const std::string& mechanism() const noexcept { return mechanism_; }
     // The upstream has refused what was collected: the same penalty, then `reply`.
     void refused_elsewhere(const smtp::Reply& reply);
-    // The upstream has taken it.
-    void accepted_elsewhere();
 
   private:
+    [[nodiscard]] bool locked();
     void take(auth::Step step);
     void check(auth::Work work);
     void wake();
@@ -70,6 +71,7 @@ class Login {
     Reactor& reactor_;
     SessionServices services_;
     IpAddress client_;
+    std::string mechanism_;
     std::unique_ptr<auth::Exchange> exchange_;
     std::function<void()> notify_;
     std::unique_ptr<Job> job_;

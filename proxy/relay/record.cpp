@@ -10,6 +10,7 @@ namespace {
 
 // One line must stay readable, and a session of a day bounded: what is over is told before.
 constexpr std::size_t transactions_kept = 50;
+constexpr std::size_t octets_kept = 64 * 1024;
 constexpr std::size_t recipients_kept = 100;
 constexpr std::size_t reply_kept = 512;
 
@@ -41,6 +42,12 @@ void TransactionRecord::add_recipient(std::string path) {
     if (recipients.size() < recipients_kept) recipients.push_back(std::move(path));
 }
 
+std::size_t TransactionRecord::octets() const noexcept {
+    std::size_t sum = sizeof *this + reverse_path.size() + reply.size();
+    for (const std::string& recipient : recipients) sum += sizeof recipient + recipient.size();
+    return sum;
+}
+
 void TransactionRecord::set_reply(std::string text) {
     reply = std::move(text);
     if (reply.size() > reply_kept) reply.resize(reply_kept);
@@ -48,7 +55,10 @@ void TransactionRecord::set_reply(std::string text) {
 }
 
 void SessionRecord::add(TransactionRecord record) {
-    if (transactions.size() == transactions_kept) {
+    octets += record.octets();
+    while (!transactions.empty() &&
+           (transactions.size() == transactions_kept || octets > octets_kept)) {
+        octets -= transactions.front().octets();
         log::Fields earlier{{"session", id}};
         log::Fields details = describe(transactions.front());
         earlier.insert(earlier.end(), std::make_move_iterator(details.begin()),
@@ -78,6 +88,7 @@ log::Fields fields(const SessionRecord& record, Duration lasted) {
         {"mechanism", record.mechanism},
         {"end", record.end},
         {"ms", lasted.count()}};
+    if (!record.last_refusal.empty()) fields.emplace_back("last_refusal", record.last_refusal);
     if (const auto& certificate = record.downstream_tls.client_certificate)
         fields.emplace_back("client_certificate", certificate->subject);
     std::vector<log::Fields> transactions;

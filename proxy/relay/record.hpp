@@ -31,6 +31,7 @@ struct TransactionRecord {
     Duration reply_wait{};             // end-of-data to the upstream's reply
 
     void add_recipient(std::string path);
+    [[nodiscard]] std::size_t octets() const noexcept;  // of memory, about
     // Keeps what a log line can hold.
     void set_reply(std::string text);
 };
@@ -46,10 +47,12 @@ struct SessionRecord {
     std::string upstream_address;
     std::string account;
     std::string mechanism;
-    std::string end;  // quit, disconnected, idle, violation, drained, …
+    std::string last_refusal;  // the last 5yz to a command
+    std::string end;           // quit, disconnected, idle, violation, drained, …
     std::vector<TransactionRecord> transactions;
     // Beyond what one line can hold: each had a line of its own, "transaction", at its time.
     std::uint64_t transactions_before = 0;
+    std::size_t octets = 0;  // of the transactions
 
     void add(TransactionRecord record);
 };

@@ -2,41 +2,26 @@
 //
 // A row names listeners, users and senders; what it does not name does not matter to it, of what it
 // names one has to fit. It is never looked at who receives: whoever could choose a recipient would
-// choose the account. A sender is "a@b" (without regard to case, as Postfix's tables), "@b" or
-// "*@b" (that domain, without regard to case; not its subdomains) or "<>" (the null reverse-path,
-// and nothing else fits that).
+// choose the account.
 //
 // In order: the first route that fits; the upstreams of the [[user]] who has logged in, if it names
 // any; the listener's.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "auth/sender_pattern.hpp"
 #include "smtp/path.hpp"
 #include "upstream/connector.hpp"
 
 namespace waxseal::relay {
 
-class SenderPattern {
-  public:
-    // Nothing when it is none of the four.
-    [[nodiscard]] static std::optional<SenderPattern> parse(std::string_view text);
-    [[nodiscard]] bool fits(const smtp::Path& reverse_path) const noexcept;
-
-  private:
-    enum class Kind { address, domain, null };
-    SenderPattern(Kind kind, std::string text) : kind_(kind), text_(std::move(text)) {}
-    Kind kind_;
-    std::string text_;
-};
-
 struct Route {
     std::vector<std::string> listeners;  // as SessionSettings names them
     std::vector<std::string> users;
-    std::vector<SenderPattern> senders;
+    std::vector<auth::SenderPattern> senders;
     upstream::Connector::Providers providers;
 };
 

@@ -166,7 +166,9 @@ void Session::hold_over() {
 }
 
 void Session::flush() {
-    const bool deaf = channel_->end() == EndOfInput::failed;
+    const bool deaf = channel_->broken();
+    // Replies that nobody reads keep what the device has said from being looked at.
+    if (deaf && !server_.output().empty() && pump_ == Pump::running) pump_ = Pump::again;
     while (!server_.output().empty()) {
         const std::size_t taken =
             deaf ? server_.output().size() : channel_->write(server_.output());
@@ -271,6 +273,7 @@ void Session::finish() {
         channel_->close();
     }
     if (record_.end.empty()) record_.end = "closed";
+    record_.last_refusal = server_.last_refusal();
     log::info("session_end", fields(record_, reactor_.now() - started_));
     on_end_(*this);
 }

@@ -45,6 +45,8 @@ void Session::on(event::Hello hello) {
 
 void Session::on(event::Mail mail) {
     abandon("reset");
+    if (passes_through() && !server_.authenticated())  // but for a certificate
+        return server_.reply(smtp::make_reply(530, {5, 7, 0}, "Authentication required"));
     if (user_ && !user_->may_send(mail.reverse_path)) {
         log::warn(
             "sender_refused",

@@ -101,7 +101,10 @@ void Session::on(const Login::Accepted& accepted) {
 
 void Session::on(const Login::Rejected& rejected) {
     log::warn("login_failed", {{"session", record_.id},
+                               {"listener", record_.listener},
                                {"client", record_.client},
+                               {"user", rejected.user},
+                               {"mechanism", login_->mechanism()},
                                {"reason", rejected.why},
                                {"reply", smtp::summary(rejected.reply)}});
     retire(reactor_, std::move(login_));
@@ -124,17 +127,16 @@ void Session::tried(upstream::Connector::Outcome outcome,
                     const std::optional<smtp::Reply>& refusal) {
     if (outcome) {
         adopt(*std::move(outcome));
-        login_->accepted_elsewhere();
         retire(reactor_, std::move(login_));
         return server_.reply(smtp::make_reply(235, {2, 7, 0}, "Authentication successful"));
     }
     drop_connection();
-    record_.user.clear();
+    const std::string user = std::exchange(record_.user, {});
     const FailureKind kind = outcome.error().kind;
     if (kind == FailureKind::credentials && refusal && refusal->permanent())
         return login_->refused_elsewhere(for_downstream(*refusal));
     const smtp::Reply reply = refusal ? for_downstream(*refusal) : not_now(kind);
-    on(Login::Rejected{reply, "not judged by the upstream"});
+    on(Login::Rejected{reply, "not judged by the upstream", user});
 }
 
 bool Session::passes_through() const noexcept {
@@ -148,8 +150,13 @@ const upstream::Connector::Providers& Session::destination(const smtp::Path* rev
     const auto own = user_ && !user_->upstream.empty() ? settings_->by_name.find(user_->upstream)
                                                        : settings_->by_name.end();
     const auto& of_user = own == settings_->by_name.end() ? nobody : own->second;
+    // A name counts only where somebody answers for it: one of our users, or the upstream that is
+    // to judge it.
+    const std::string_view name = user_              ? std::string_view(user_->name)
+                                  : passes_through() ? std::string_view(record_.user)
+                                                     : std::string_view();
     if (settings_->routes)
-        return settings_->routes->choose({record_.listener, record_.user, reverse_path}, of_user,
+        return settings_->routes->choose({record_.listener, name, reverse_path}, of_user,
                                          settings_->providers);
     return of_user.empty() ? settings_->providers : of_user;
 }

@@ -179,7 +179,8 @@ void Session::on(event::Failed told) {
                                   {"upstream", connection()->provider()->name},
                                   {"cause", to_string(told.failure.kind)},
                                   {"reason", told.failure.reason}});
-    if (transaction_) connection()->provider()->lost(told.failure, reactor_.now());
+    if (transaction_ && !passes_through())
+        connection()->provider()->lost(told.failure, reactor_.now());
     fail(told.failure);
 }
 
@@ -194,7 +195,7 @@ void Session::fail(const Failure& failure) {
     }
     const smtp::Reply reply = reply_for(failure.kind);
     if (transaction_->record.upstream.empty())
-        transaction_->record.upstream = settings_->providers.front()->name;
+        transaction_->record.upstream = opened_for_.front()->name;
     if (transaction_->stage == Transaction::Stage::body) {
         transaction_->verdict = reply;
         return;

@@ -136,10 +136,8 @@ ClientEvent Client::login_refused(Reply& reply) {
     const std::string_view complaint = sasl_->complaint();
     if (!complaint.empty() && !repeats_credential(complaint))
         what.append(" (").append(complaint).append(1, ')');
-    const bool told =
-        (reply.transient() || reply.permanent()) && !repeats_credential(summary(reply));
     ClientEvent failed = refused(FailureKind::credentials, what, reply);
-    if (told) std::get<event::Failed>(failed).refusal = reply;
+    if (reply.transient() || reply.permanent()) std::get<event::Failed>(failed).refusal = reply;
     return failed;
 }
 

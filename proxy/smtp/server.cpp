@@ -336,7 +336,10 @@ bool Server::idle() const noexcept {
 
 // A reply that answers a command; refusals count towards max_errors.
 void Server::answer(const Reply& reply) {
-    if (reply.permanent()) ++errors_;
+    if (reply.permanent()) {
+        ++errors_;
+        last_refusal_ = summary(reply).substr(0, limits::written_reply_line);
+    }
     say(reply);
 }
 

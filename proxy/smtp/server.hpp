@@ -215,6 +215,8 @@ class Server {
     // Refused or malformed commands so far, of max_errors; failed logins, of max_auth_failures.
     [[nodiscard]] std::uint64_t errors() const noexcept { return errors_; }
     [[nodiscard]] std::uint64_t auth_failures() const noexcept { return auth_failures_; }
+    // The last 5yz that a command got, whoever gave it: "530 5.7.0 Authentication required".
+    [[nodiscard]] const std::string& last_refusal() const noexcept { return last_refusal_; }
     [[nodiscard]] Phase phase() const noexcept { return phase_; }
 
   private:
@@ -274,6 +276,7 @@ class Server {
     std::optional<ServerTransaction> transaction_;
     std::optional<ServerBody> body_;
     std::string hello_name_;
+    std::string last_refusal_;
     std::string scratch_;
     std::string_view violation_;  // a pending end to tell: see reply() for DATA
     std::uint32_t errors_ = 0;

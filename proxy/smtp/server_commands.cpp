@@ -143,7 +143,7 @@ Server::Handled Server::on_rset(const Command& command) {
     }
     const bool aborted =
         std::exchange(transaction_, std::nullopt).has_value() && phase_ != Phase::doomed;
-    if (!aborted) count_junk();
+    count_junk();
     if (phase_ != Phase::greeted) enter(Phase::ready);
     answer(make_reply(250, {2, 0, 0}, "Ok"));
     if (!aborted) return std::nullopt;

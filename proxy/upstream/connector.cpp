@@ -23,6 +23,7 @@ Connector::Connector(Reactor& reactor, Providers providers, Borrower borrower,
           notify_();
       })) {
     assert(!providers_.empty());
+    if (borrowed()) left_.resize(1);
     begin();
     if (!provider_ || dialled_) alarm_->arm({});
 }
@@ -33,6 +34,7 @@ Connector::~Connector() {
 }
 
 std::shared_ptr<Provider> Connector::choose() const {
+    if (borrowed()) return left_.empty() ? nullptr : left_.front();
     const TimePoint now = reactor_.now();
     const auto first = [this](auto fits) -> std::shared_ptr<Provider> {
         const auto found = std::find_if(left_.begin(), left_.end(),
@@ -61,14 +63,14 @@ void Connector::dial() {
     alarm_->disarm();
     timings_.queue = reactor_.now() - since_;
     // While it waited for the slot the upstream may have gone down.
-    const bool passed_over = !provider_->breaker.closed() && choose() != provider_;
+    const bool passed_over = !borrowed() && !provider_->breaker.closed() && choose() != provider_;
     std::erase(left_, provider_);
     if (passed_over) {
         slot_.reset();
         return begin();
     }
     since_ = reactor_.now();
-    attempt_ = provider_->breaker.begin(since_);
+    if (!borrowed()) attempt_ = provider_->breaker.begin(since_);
     auto found = credentials();
     if (!found)
         return dialled(
@@ -127,7 +129,7 @@ std::optional<Connector::Outcome> Connector::log_in() {
         smtp::ClientEvent told = connection_->next();
         if (std::holds_alternative<event::NeedInput>(told)) return std::nullopt;
         if (std::holds_alternative<event::Ready>(told)) {
-            provider_->succeeded(std::move(attempt_), reactor_.now());
+            if (attempt_) provider_->succeeded(std::move(attempt_), reactor_.now());
             connection_->timings().queue = timings_.queue;
             connection_->timings().connect = timings_.connect;
             return Outcome(std::move(connection_));
@@ -145,10 +147,9 @@ void Connector::login_failed(const smtp::ClientEvent& told) {
     connection_->set_notify(nullptr);
     retire(reactor_, std::move(connection_));
     const bool refused = failure.kind == FailureKind::credentials;
-    if (!refused || !borrower_.credentials)
+    if (!refused || !borrowed())
         return failed(failure, refused ? Caution::account : Caution::usual);
     // Its verdict on somebody else's credentials is what was asked for.
-    provider_->succeeded(std::move(attempt_), reactor_.now());
     if (bad->refusal) refusal_ = bad->refusal;
     failure_ = std::move(failure);
     slot_.reset();

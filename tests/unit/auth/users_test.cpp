@@ -21,67 +21,22 @@ User sending(std::initializer_list<std::string_view> patterns) {
     return user;
 }
 
+bool may_send(std::initializer_list<std::string_view> patterns, std::string_view path) {
+    return sending(patterns).may_send(smtp::parse_path(path, smtp::PathKind::reverse)->path);
+}
+
 }  // namespace
 
 TEST_CASE("senders: without patterns anything; the null reverse-path where it is named") {
-    CHECK(sending({}).may_send("anybody@example.net"));
-    CHECK(sending({}).may_send(""));
-    CHECK_FALSE(sending({"scan@example.com"}).may_send(""));
-    CHECK(sending({"scan@example.com", "<>"}).may_send(""));
-    CHECK_FALSE(sending({"<>"}).may_send("scan@example.com"));
-    CHECK_FALSE(sending({"<>"}).may_send("a@<>"));
-    CHECK(sending({"*"}).may_send(""));
-    const auto path = smtp::parse_path("<scan@EXAMPLE.com>", smtp::PathKind::reverse);
-    const auto other = smtp::parse_path("<x@example.com>", smtp::PathKind::reverse);
-    REQUIRE(path.has_value());
-    REQUIRE(other.has_value());
-    CHECK(sending({"scan@example.com"}).may_send(path->path));
-    CHECK_FALSE(sending({"scan@example.com"}).may_send(other->path));
-}
-
-TEST_CASE("senders: each form of a pattern") {
-    struct Row {
-        std::string_view pattern, address;
-        bool allowed;
-    };
-    constexpr Row rows[] = {
-        {"*", "a@b.example", true},
-        {"*", "postmaster", true},
-        {"scan@example.com", "scan@example.com", true},
-        {"scan@example.com", "scan@Example.COM", true},
-        {"scan@example.com", "Scan@example.com", false},
-        {"scan@example.com", "scan2@example.com", false},
-        {"scan@example.com", "xscan@example.com", false},
-        {"scan@example.com", "scan@example.com.evil.example", false},
-        {"scan@example.com", "scan@evil.example", false},
-        {"scan@example.com", "scan", false},
-        {"@example.com", "anybody@example.com", true},
-        {"@example.com", "anybody@EXAMPLE.com", true},
-        {"@example.com", "anybody@sub.example.com", false},
-        {"@example.com", "anybody@notexample.com", false},
-        {"@example.com", "\"a@example.com\"@evil.example", false},
-        {"@example.com", "\"a@evil.example\"@example.com", true},
-        {"*@example.com", "anybody@example.com", true},
-        {"*@example.com", "anybody@example.org", false},
-        {"@[192.0.2.1]", "a@[192.0.2.1]", true},
-        {"@example.com", "postmaster", false},
-    };
-    for (const Row& row : rows) {
-        CAPTURE(row.pattern);
-        CAPTURE(row.address);
-        CHECK(sending({row.pattern}).may_send(row.address) == row.allowed);
-    }
-    CHECK(sending({"a@x.example", "@y.example"}).may_send("b@y.example"));
-    CHECK_FALSE(sending({"a@x.example", "@y.example"}).may_send("b@x.example"));
-}
-
-TEST_CASE("senders: what is no pattern is refused") {
-    for (const std::string_view text :
-         {"", "scan", "scan@", "@", "*scan@example.com", "sc*n@example.com", "@*.example.com",
-          "scan@*", "**", "*@"}) {
-        CAPTURE(text);
-        CHECK_FALSE(SenderPattern::parse(text).has_value());
-    }
+    CHECK(may_send({}, "<anybody@example.net>"));
+    CHECK(may_send({}, "<>"));
+    CHECK_FALSE(may_send({"scan@example.com"}, "<>"));
+    CHECK(may_send({"scan@example.com", "<>"}, "<>"));
+    CHECK_FALSE(may_send({"<>"}, "<scan@example.com>"));
+    CHECK(may_send({"scan@example.com"}, "<scan@EXAMPLE.com>"));
+    CHECK_FALSE(may_send({"scan@example.com"}, "<x@example.com>"));
+    CHECK(may_send({"a@x.example", "@y.example"}, "<b@y.example>"));
+    CHECK_FALSE(may_send({"a@x.example", "@y.example"}, "<b@x.example>"));
 }
 
 TEST_CASE("users: where they may come from") {

@@ -52,3 +52,26 @@ TEST_CASE("a hundred recipients are all named, more are counted") {
     for (std::size_t i = 0; i < 100; ++i) CHECK(line.contains(address("r", i)));
     CHECK(line.contains("recipients=103"));
 }
+
+TEST_CASE("long recipients go to the log early, so that a session stays small") {
+    World world;
+    Device& device = world.connect();
+    device.say("EHLO printer\r\n");
+    const std::string domain = std::string(60, 'd') + '.' + std::string(60, 'd') + ".example";
+    for (std::size_t i = 0; i < 10; ++i) {
+        device.say("MAIL FROM:" + address("s", i) + "\r\n");
+        for (int k = 0; k < 100; ++k)
+            device.say("RCPT TO:<r" + std::to_string(k) + '@' + domain + ">\r\n");
+        device.say("RSET\r\n");
+    }
+    device.say("QUIT\r\n");
+    const auto earlier = world.log.of("transaction");
+    const auto ends = world.log.of("session_end");
+    REQUIRE(ends.size() == 1);
+    CHECK(earlier.size() > 4);
+    CHECK(ends[0].line.size() < 100'000);
+    for (std::size_t i = 0; i < 10; ++i) {
+        const std::string& line = i < earlier.size() ? earlier[i].line : ends[0].line;
+        CHECK(line.contains("from=" + address("s", i)));
+    }
+}

@@ -300,3 +300,23 @@ TEST_CASE("QUIT and half-close: the replies still come") {
     CHECK(device.last() == "221 2.0.0 Bye\r\n");
     CHECK(device.wire->fate() == Fate::closed);
 }
+
+TEST_CASE("a device that is reset with replies unread is seen to be gone") {
+    World world;
+    Device& device = world.connect();
+    device.say("EHLO printer\r\n");
+    device.say("MAIL FROM:<a@example.com>\r\n");
+    world.upstream.on_step = [](Step step, std::size_t) -> std::optional<Deviation> {
+        if (step != Step::rcpt) return std::nullopt;
+        return Deviation{.step = step, .say = "450 4.2.1 " + std::string(400, 'x') + "\r\n"};
+    };
+    device.wire->set_window(0);
+    std::string many;
+    for (int i = 0; i < 200; ++i) many += "RCPT TO:<b@example.com>\r\n";
+    device.say(many);
+    CHECK(world.proxy->sessions() == 1);
+    device.wire->end(EndOfInput::failed);
+    world.reactor.run_until_idle();
+    CHECK(world.proxy->sessions() == 0);
+    CHECK(listed(check_all(world)) == "");
+}

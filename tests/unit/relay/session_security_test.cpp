@@ -218,6 +218,56 @@ TEST_CASE(
     check_end(world);
 }
 
+TEST_CASE("a success takes no failure back, and a lock counts for what is under way") {
+    Guarded world(auth::Mode::local, printer());
+    world.settings->server.max_auth_failures = 100;
+    std::vector<Device*> waiting;
+    for (int i = 0; i < 12; ++i) {
+        waiting.push_back(&world.hello());
+        CHECK(waiting.back()->say("AUTH LOGIN " + base64_encode("printer") + "\r\n") ==
+              "334 UGFzc3dvcmQ6\r\n");
+    }
+    for (int i = 0; i < 10; ++i) {
+        if (i == 5) {
+            Device& good = world.hello();
+            CHECK(good.say(plain("printer", secret)) == granted);
+        }
+        waiting[static_cast<std::size_t>(i)]->say(base64_encode("wrong") + "\r\n");
+    }
+    CHECK(waiting[10]->say(base64_encode("wrong") + "\r\n").starts_with("454 4.7.0 "));
+    CHECK(waiting[11]->say(base64_encode(secret) + "\r\n").starts_with("454 4.7.0 "));
+    world.reactor.advance(20s);
+    check_end(world);
+}
+
+TEST_CASE("the name of a login that nobody has judged chooses no route") {
+    Guarded world(auth::Mode::any);
+    ScriptedUpstream other(world.reactor);
+    relay::Route route{{}, {"boss"}, {}, {make_provider(world.reactor, other, "other")}};
+    world.settings->routes =
+        std::make_shared<const relay::RouteTable>(std::vector<relay::Route>{route});
+    Device& device = world.hello();
+    CHECK(device.say(plain("boss", "anything")) == granted);
+    CHECK(send_message(device).starts_with("250 "));
+    CHECK(other.connections() == 0);
+    check_end(world);
+}
+
+TEST_CASE("the log names the user that was claimed if there is one, and no other word") {
+    Guarded world(auth::Mode::local, printer());
+    Device& device = world.hello();
+    device.say(plain("printer", "wrong"));
+    world.reactor.advance(2s);
+    device.say(plain(secret, "printer"));  // typed into the wrong field
+    world.reactor.advance(4s);
+    const auto told = world.log.of("login_failed");
+    REQUIRE(told.size() == 2);
+    CHECK(told[0]["user"] == "printer");
+    CHECK(told[0]["mechanism"] == "PLAIN");
+    CHECK(told[1]["user"].empty());
+    check_end(world);
+}
+
 TEST_CASE("a session that ends in the middle of a check leaves nothing") {
     Guarded world(auth::Mode::local, printer());
     world.worker.plan = FakeWorker::Plan::hangs;
@@ -260,7 +310,7 @@ TEST_CASE("a user's senders, networks and upstream") {
 TEST_CASE("a route sends a sender elsewhere, also from a connection that is open") {
     World world;
     ScriptedUpstream other(world.reactor);
-    relay::Route route{{}, {}, {*relay::SenderPattern::parse("@example.org")}, {}};
+    relay::Route route{{}, {}, {*auth::SenderPattern::parse("@example.org")}, {}};
     route.providers = {make_provider(world.reactor, other, "other")};
     world.settings->providers.push_back(route.providers[0]);
     world.settings->routes =
@@ -294,6 +344,24 @@ TEST_CASE("auth = passthrough: the device's credentials, the upstream's verdict"
     REQUIRE(world.upstream.connections() == 2);
     CHECK(world.upstream[1].commands.at(1) ==
           plain("alice", secret).substr(0, plain("alice", secret).size() - 2));
+    check_end(world);
+}
+
+TEST_CASE(
+    "auth = passthrough: the password goes to the first upstream alone, whatever is known of it") {
+    Guarded world(auth::Mode::passthrough);
+    ScriptedUpstream other(world.reactor);
+    world.settings->providers.push_back(make_provider(world.reactor, other, "other"));
+    upstream::Breaker& breaker = world.provider().breaker;
+    const Failure refused{FailureKind::credentials, "535 of our own account"};
+    (void)breaker.failed(breaker.begin(world.reactor.now()), refused,
+                         upstream::Breaker::Caution::account, world.reactor.now());
+    Device& device = world.hello();
+    CHECK(device.say(plain("alice", secret)) == granted);
+    CHECK_FALSE(breaker.closed());  // our own account is where it was
+    world.dialer().otherwise.failure = Failure{FailureKind::connect, "refused"};
+    CHECK(world.hello().say(plain("alice", secret)).starts_with("454 4.4.1 "));
+    CHECK(other.connections() == 0);
     check_end(world);
 }
 

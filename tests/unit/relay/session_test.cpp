@@ -35,6 +35,7 @@ std::vector<std::string> expected_log_keys() {
             "mechanism",
             "end",
             "ms",
+            "last_refusal",
             "transactions"};
 }
 
@@ -96,6 +97,7 @@ TEST_CASE("session_end says everything once, and never a secret or the message")
     CHECK(events[0]["mechanism"] == "PLAIN");
     CHECK(events[0]["end"] == "quit");
     CHECK(events[0]["ms"] == "5450");
+    CHECK(events[0]["last_refusal"] == "550 5.1.1 no such user");
     const std::string line = events[0].line;
     const std::string transaction = line.substr(line.find("transactions.0.from"));
     CHECK(transaction ==

@@ -276,7 +276,9 @@ TEST_CASE("client: the upstream's verdict on the credentials, for whom they belo
     for (const std::string& echo :
          {token, token.substr(7, 12), base64_encode(token), base64_encode(xoauth2_message)}) {
         const auto told = refused_with("535 5.7.8 " + echo + " is not good\r\n");
-        CHECK_FALSE(told.refusal.has_value());
+        REQUIRE(told.refusal.has_value());
+        CHECK(told.refusal->code == 535);
+        CHECK(summary(*told.refusal).find(echo) == std::string::npos);
         CHECK(told.failure.reason ==
               "the upstream refused the login: 535 5.7.8 (its text repeats the credential and is "
               "withheld)");
