@@ -173,6 +173,18 @@ TEST_CASE("SCRAM-SHA-256: wrong proofs, replays, and changed first messages") {
     CHECK(is<Challenge>(talk(by, "SCRAM-SHA-256", {"n,a=user,n=user,r=x"})));
 }
 
+TEST_CASE("SCRAM-SHA-256: the right secret does not make up for another nonce or gs2 header") {
+    const Authenticator by = rfc7677();
+    const std::string_view bare = scram_first.substr(3);
+    const auto answer = [&](const ScramClient& client) {
+        return talk(by, "SCRAM-SHA-256", {scram_first, client.final_message});
+    };
+    CHECK(is<Challenge>(answer(scram_client("pencil", bare, scram_challenge))));
+    CHECK(is<Refused>(answer(scram_client("pencil", bare, scram_challenge, "y,,"))));
+    for (const std::string_view nonce : {"r=rOprNGfwEbeRWgbNEkqO", "r=another", "r="})
+        CHECK(is<Refused>(answer(scram_client("pencil", bare, scram_challenge, "n,,", nonce))));
+}
+
 TEST_CASE("SCRAM-SHA-256: by a password in the clear and by a hash, with every gs2 header") {
     const Authenticator by = local();
     for (const auto& [name, password] :

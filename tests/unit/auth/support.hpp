@@ -75,13 +75,15 @@ inline std::string granted(const Step& step) {
     return is<Granted>(step) ? std::get<Granted>(step).name : std::string();
 }
 
-// The client of RFC 5802 3, by itself: (without_proof, proof and server signature).
+// The client of RFC 5802 3, by itself. `said_nonce`: an "r=" other than the server's, honestly
+// signed.
 struct ScramClient {
     std::string final_message;
     std::string server_signature;
 };
 inline ScramClient scram_client(std::string_view password, std::string_view first_bare,
-                                std::string_view server_first, std::string_view gs2 = "n,,") {
+                                std::string_view server_first, std::string_view gs2 = "n,,",
+                                std::string_view said_nonce = {}) {
     const std::string text(server_first);
     const std::size_t salt = text.find(",s="), count = text.find(",i=");
     REQUIRE(salt != std::string::npos);
@@ -91,7 +93,8 @@ inline ScramClient scram_client(std::string_view password, std::string_view firs
     const std::string salted = tls::pbkdf2_hmac_sha256(
         password, *octets, static_cast<unsigned>(std::stoul(text.substr(count + 3))));
     const std::string client_key = tls::hmac_sha256(salted, "Client Key");
-    const std::string without = "c=" + smtp::base64_encode(gs2) + "," + text.substr(0, salt);
+    const std::string nonce = said_nonce.empty() ? text.substr(0, salt) : std::string(said_nonce);
+    const std::string without = "c=" + smtp::base64_encode(gs2) + "," + nonce;
     const std::string message = std::string(first_bare) + "," + text + "," + without;
     std::string proof = tls::hmac_sha256(tls::sha256(client_key), message);
     for (std::size_t i = 0; i < proof.size(); ++i)
