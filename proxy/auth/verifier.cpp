@@ -4,11 +4,11 @@
 #include "auth/verifier.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "base/number.hpp"
 #include "smtp/base64.hpp"
 #include "tls/crypto.hpp"
 
@@ -40,11 +40,7 @@ std::vector<std::string_view> parts_of(std::string_view text) {
 }
 
 std::optional<unsigned> number(std::string_view text) {
-    unsigned value = 0;
-    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (problem != std::errc() || end != text.data() + text.size() || text.starts_with('0'))
-        return std::nullopt;
-    return value;
+    return text.starts_with('0') ? std::nullopt : text::number<unsigned>(text);
 }
 
 // passlib writes '.' for '+', and no padding.

@@ -3,7 +3,8 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
-#include <charconv>
+
+#include "base/number.hpp"
 
 namespace waxseal {
 
@@ -65,15 +66,10 @@ std::optional<Network> parse_network(std::string_view text) {
     if (!address) return std::nullopt;
     Network network{*address, 128};
     if (slash != std::string_view::npos) {
-        const std::string_view digits = text.substr(slash + 1);
-        unsigned length = 0;
-        const auto [end, error] =
-            std::from_chars(digits.data(), digits.data() + digits.size(), length);
+        const auto length = text::number<unsigned>(text.substr(slash + 1));
         const bool v4 = text.find(':') == std::string_view::npos;
-        if (error != std::errc() || end != digits.data() + digits.size() ||
-            length > (v4 ? 32U : 128U))
-            return std::nullopt;
-        network.prefix = v4 ? length + 96 : length;
+        if (!length || *length > (v4 ? 32U : 128U)) return std::nullopt;
+        network.prefix = v4 ? *length + 96 : *length;
     }
     for (unsigned i = network.prefix; i < 128; ++i) {
         if (bit(network.address, i)) return std::nullopt;

@@ -1,7 +1,7 @@
 // Endpoints, host names and upstream URLs.
 #include <algorithm>
-#include <charconv>
 
+#include "base/number.hpp"
 #include "base/text.hpp"
 #include "config/problems.hpp"
 #include "config/values.hpp"
@@ -30,14 +30,6 @@ std::optional<HostPort> split(std::string_view text) {
     const std::size_t colon = text.find(':');
     if (colon == std::string_view::npos) return HostPort{text, std::nullopt};
     return HostPort{text.substr(0, colon), text.substr(colon + 1)};
-}
-
-std::optional<std::uint16_t> parse_port(std::string_view text) {
-    std::uint16_t port = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-    if (text.empty() || error != std::errc() || end != text.data() + text.size())
-        return std::nullopt;
-    return port;
 }
 
 // IPv6 without brackets: nobody can tell where its port begins.
@@ -93,7 +85,7 @@ Parsed<UpstreamUrl> parse_authority(std::string_view url, std::string_view rest,
     if (!host) return std::unexpected(host.error());
     result.address.host = *host;
     if (!parts->port) return result;
-    const auto port = parse_port(*parts->port);
+    const auto port = text::number<std::uint16_t>(*parts->port);
     if (!port || *port == 0) {
         return std::unexpected(quote(*parts->port) +
                                " is not a port; write a number from 1 to 65535");
@@ -138,7 +130,7 @@ Parsed<Endpoint> parse_listen_address(std::string_view text) {
         return std::unexpected(quote(text) + " has no port; write " +
                                quote(std::string(text) + ":2525"));
     }
-    const auto port = parse_port(*parts->port);
+    const auto port = text::number<std::uint16_t>(*parts->port);
     if (!port)
         return std::unexpected(quote(*parts->port) +
                                " is not a port; write a number from 0 to 65535");
@@ -200,7 +192,7 @@ Parsed<Endpoint> parse_upstream_address(std::string_view text) {
                                quote(std::string(text) + ":465") + " for implicit TLS or " +
                                quote(std::string(text) + ":587") + " for STARTTLS");
     }
-    const auto port = parse_port(*parts->port);
+    const auto port = text::number<std::uint16_t>(*parts->port);
     if (!port || *port == 0) {
         return std::unexpected(quote(*parts->port) +
                                " is not a port; write 465 for implicit TLS or 587 for STARTTLS");

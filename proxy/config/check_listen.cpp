@@ -167,9 +167,12 @@ void check_listeners(Drafts& drafts, const Directories& directories, Problems& p
                                       ? " in line " + std::to_string(first->second.line)
                                       : std::string();
         problems.error(
-            place, label(place, section, "address") + address + " is listened on already" + where +
-                       (endpoint != nullptr ? "; write another port, or remove one of the two"
-                                            : "; write another one, or remove one of the two"));
+            place, label(place, section, "address")
+                       .append(address)
+                       .append(" is listened on already")
+                       .append(where)
+                       .append(endpoint != nullptr ? "; write another port" : "; write another one")
+                       .append(", or remove one of the two"));
     }
 }
 

@@ -1,8 +1,8 @@
 // Networks as the configuration writes them: what base/network.hpp reads, with words for what it
 // does not.
-#include <charconv>
 
 #include "base/network.hpp"
+#include "base/number.hpp"
 #include "config/problems.hpp"
 #include "config/values.hpp"
 
@@ -31,16 +31,13 @@ Parsed<Network> read_network(std::string_view text) {
     const bool v4 = !text.substr(0, slash).contains(':');
     unsigned prefix = v4 ? 32 : 128;
     if (slash != std::string_view::npos) {
-        const std::string_view digits = text.substr(slash + 1);
-        const unsigned most = prefix;
-        const auto [end, error] =
-            std::from_chars(digits.data(), digits.data() + digits.size(), prefix);
-        if (error != std::errc() || end != digits.data() + digits.size() || digits.empty())
-            return std::unexpected(wrong);
-        if (prefix > most) {
+        const auto length = text::number<unsigned>(text.substr(slash + 1));
+        if (!length) return std::unexpected(wrong);
+        if (*length > prefix) {
             return std::unexpected(quote(text) + ": the prefix of an " + (v4 ? "IPv4" : "IPv6") +
-                                   " network is at most " + std::to_string(most));
+                                   " network is at most " + std::to_string(prefix));
         }
+        prefix = *length;
     }
     if (v4) prefix += mapped_prefix;
     const Network result{masked(*address, prefix), prefix};

@@ -1,8 +1,8 @@
 // Values that are neither a place nor a quantity: reverse-paths, pins, file permissions.
 #include <algorithm>
-#include <charconv>
 
 #include "base/base64.hpp"
+#include "base/number.hpp"
 #include "base/text.hpp"
 #include "config/problems.hpp"
 #include "config/values.hpp"
@@ -20,11 +20,10 @@ std::optional<std::string> from_hex(std::string_view text) {
     std::string octets;
     for (std::size_t i = 0; i < text.size(); i += 2) {
         if (i > 0 && text[i] == ':') ++i;
-        unsigned octet = 0;
         if (i + 2 > text.size()) return std::nullopt;
-        const char* const end = text.data() + i + 2;
-        if (std::from_chars(text.data() + i, end, octet, 16).ptr != end) return std::nullopt;
-        octets += static_cast<char>(octet);
+        const auto octet = text::number<unsigned>(text.substr(i, 2), 16);
+        if (!octet) return std::nullopt;
+        octets += static_cast<char>(*octet);
     }
     return octets;
 }
@@ -62,11 +61,8 @@ Parsed<Sha256> parse_pin(std::string_view text) {
 }
 
 Parsed<unsigned> parse_mode(std::string_view text) {
-    unsigned mode = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
-    if (error == std::errc() && end == text.data() + text.size() && text.size() <= 4 &&
-        mode <= 0777)
-        return mode;
+    const auto mode = text::number<unsigned>(text, 8);
+    if (mode && text.size() <= 4 && *mode <= 0777) return *mode;
     return std::unexpected(quote(text) +
                            " is not file permissions; write them as chmod takes them, as \"0660\"");
 }

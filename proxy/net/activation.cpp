@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
 
+#include "base/number.hpp"
 #include "base/text.hpp"
 
 namespace waxseal::net {
@@ -17,14 +17,7 @@ namespace {
 
 constexpr int first_descriptor = 3;
 // More than any unit has, and less than would make the sum overflow.
-constexpr long most_descriptors = 4096;
-
-std::optional<long> number(std::string_view digits) {
-    long value = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
-    return value;
-}
+constexpr unsigned long most_descriptors = 4096;
 
 Error not_a_number(const char* variable, const std::string& value) {
     return {std::string(variable) + " is not a number that makes sense: " + text::escape(value)};
@@ -55,14 +48,14 @@ std::expected<std::vector<InheritedSocket>, Error> inherited_sockets(
     const ActivationVariables& variables, long own_pid) {
     std::vector<InheritedSocket> sockets;
     if (!variables.listen_pid || !variables.listen_fds) return sockets;
-    const auto pid = number(*variables.listen_pid);
-    if (!pid || *pid <= 0)
+    const auto pid = text::number<unsigned long>(*variables.listen_pid);
+    if (pid.value_or(0) == 0)
         return std::unexpected(not_a_number("LISTEN_PID", *variables.listen_pid));
-    if (*pid != own_pid) return sockets;
-    const auto count = number(*variables.listen_fds);
-    if (!count || *count < 0 || *count > most_descriptors)
+    if (*pid != static_cast<unsigned long>(own_pid)) return sockets;
+    const auto count = text::number<unsigned long>(*variables.listen_fds);
+    if (!count || *count > most_descriptors)
         return std::unexpected(not_a_number("LISTEN_FDS", *variables.listen_fds));
-    const auto wanted = static_cast<std::size_t>(*count);
+    const std::size_t wanted = *count;
     std::vector<std::string> names(wanted, "unknown");
     if (variables.listen_fdnames && wanted != 0) {
         names = split(*variables.listen_fdnames);

@@ -5,8 +5,9 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <charconv>
 #include <cstring>
+
+#include "base/number.hpp"
 
 namespace waxseal::net {
 
@@ -16,10 +17,8 @@ namespace {
 constexpr std::size_t mapped_at = 12;
 
 std::optional<std::uint32_t> parse_zone(const std::string& zone) {
-    std::uint32_t index = 0;
-    const auto [end, error] = std::from_chars(zone.data(), zone.data() + zone.size(), index);
-    if (error == std::errc() && end == zone.data() + zone.size() && index != 0) return index;
-    index = if_nametoindex(zone.c_str());
+    const auto number = text::number<std::uint32_t>(zone);
+    const std::uint32_t index = number.value_or(0) != 0 ? *number : if_nametoindex(zone.c_str());
     return index == 0 ? std::nullopt : std::optional(index);
 }
 

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <random>
 #include <string_view>
 #include <utility>
 
 #include "base/log.hpp"
+#include "base/number.hpp"
 #include "relay/replies.hpp"
 
 namespace waxseal::relay {
@@ -42,7 +42,7 @@ Session::Client peer_of(const Channel& channel, const IpAddress& ip) {
     Session::Client client{{}, waxseal::to_string(ip), ip};
     const std::size_t colon = text.rfind(':');
     if (colon == std::string::npos) return client;
-    std::from_chars(text.data() + colon + 1, text.data() + text.size(), client.port);
+    client.port = text::number<std::uint16_t>(std::string_view(text).substr(colon + 1)).value_or(0);
     return client;
 }
 

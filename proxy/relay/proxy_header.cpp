@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
 #include "base/limits.hpp"
+#include "base/number.hpp"
 #include "base/text.hpp"
 
 namespace waxseal::relay {
@@ -31,12 +31,8 @@ std::size_t big_endian(std::string_view octets, std::size_t at) {
 
 // Decimal without leading zeros, which somebody else could take for octal.
 std::optional<std::uint16_t> port(std::string_view digits) {
-    if (digits.empty() || (digits.size() > 1 && digits.front() == '0')) return std::nullopt;
-    if (!std::ranges::all_of(digits, text::digit)) return std::nullopt;
-    std::uint16_t value = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
-    return value;
+    if (digits.size() > 1 && digits.front() == '0') return std::nullopt;
+    return text::number<std::uint16_t>(digits);
 }
 
 std::optional<IpAddress> address(std::string_view written, bool ipv6) {

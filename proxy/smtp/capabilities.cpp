@@ -6,8 +6,8 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
+#include "base/number.hpp"
 #include "base/text.hpp"
 #include "smtp/xclient.hpp"
 
@@ -30,13 +30,6 @@ struct Row {
     std::optional<std::string> (*write)(const Capabilities& offer);
 };
 
-std::optional<std::uint64_t> number(std::string_view text) noexcept {
-    std::uint64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-    return value;
-}
-
 // The smaller of two limits of which 0 is "none".
 std::uint64_t smaller(std::uint64_t a, std::uint64_t b) noexcept {
     if (a == 0 || b == 0) return std::max(a, b);
@@ -45,7 +38,7 @@ std::uint64_t smaller(std::uint64_t a, std::uint64_t b) noexcept {
 
 void read_size(const Words& arguments, Capabilities& out) {
     if (arguments.empty()) return;
-    out.size_limit = smaller(out.size_limit, number(arguments[0]).value_or(0));
+    out.size_limit = smaller(out.size_limit, text::number<std::uint64_t>(arguments[0]).value_or(0));
 }
 
 std::optional<std::string> write_size(const Capabilities& offer) {
@@ -79,7 +72,7 @@ void read_limits(const Words& arguments, Capabilities& out) {
         const std::size_t equals = std::min(argument.find('='), argument.size());
         const std::string_view name = argument.substr(0, equals);
         const std::string_view digits = argument.substr(std::min(equals + 1, argument.size()));
-        const auto value = number(digits);
+        const auto value = text::number<std::uint64_t>(digits);
         if (!value || digits.size() > limit_digits || digits.starts_with('0')) continue;
         if (text::iequals(name, "MAILMAX")) out.limits.mail_max = value;
         if (text::iequals(name, "RCPTMAX")) out.limits.rcpt_max = value;

@@ -7,10 +7,10 @@
 // message comes as a challenge, answered with an empty line (RFC 4954 4); until its signature was
 // verified there is no 235 to believe.
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "base/limits.hpp"
+#include "base/number.hpp"
 #include "smtp/base64.hpp"
 #include "smtp/sasl_mechanisms.hpp"
 
@@ -56,10 +56,8 @@ std::expected<ServerFirst, Error> read_server_first(std::string_view message,
         return error("the server's SCRAM nonce does not extend ours");
     ServerFirst first{*nonce, base64_decode(*salt).value_or(std::string()), 0};
     if (first.salt.empty()) return error("the server's SCRAM salt is malformed");
-    const char* const end = count->data() + count->size();
-    const auto [last, trouble] = std::from_chars(count->data(), end, first.iterations);
-    if (trouble != std::errc() || last != end ||
-        first.iterations < limits::scram_iterations_least ||
+    first.iterations = text::number<unsigned>(*count).value_or(0);
+    if (first.iterations < limits::scram_iterations_least ||
         first.iterations > limits::scram_iterations_most)
         return error("the server's SCRAM iteration count is not between " +
                      std::to_string(limits::scram_iterations_least) + " and " +

@@ -4,9 +4,12 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/number.hpp"
 
 using namespace waxseal;
 using namespace std::literals;
@@ -204,4 +207,18 @@ TEST_CASE("text: no octet gets through an escape that could break a line or a te
             if (!clean) FAIL("came through: " << a << ' ' << b);
         }
     }
+}
+
+TEST_CASE("text: a number is digits and nothing else, and fits") {
+    CHECK(text::number<unsigned>("0") == 0U);
+    CHECK(text::number<unsigned>("007") == 7U);
+    CHECK(text::number<unsigned>("0660", 8) == 0660U);
+    CHECK(text::number<unsigned>("fF", 16) == 0xffU);
+    CHECK(text::number<std::uint16_t>("65535") == 65535U);
+    for (const std::string_view wrong : {"", " ", "+1", "-1", "1 ", " 1", "1a", "0x1", "65536",
+                                         "1e3", "1.0", "99999999999999999999"})
+        CHECK_FALSE(text::number<std::uint16_t>(wrong).has_value());
+    CHECK_FALSE(text::number<unsigned>("8", 8).has_value());
+    CHECK(text::number<std::uint64_t>("18446744073709551615") == 18446744073709551615U);
+    CHECK_FALSE(text::number<std::uint64_t>("18446744073709551616").has_value());
 }
