@@ -1,6 +1,8 @@
 #include "app/upstreams.hpp"
 
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "app/password_file.hpp"
@@ -84,11 +86,24 @@ smtp::ClientSettings client_settings(const config::Config& config,
     return client;
 }
 
-std::string account_of(const Secret& seed, const std::optional<smtp::Credentials>& credentials) {
-    if (!credentials) return {};
-    std::string all = tls::hmac_sha256(seed.reveal(), credentials->username);
-    all += tls::hmac_sha256(seed.reveal(), credentials->password.reveal());
-    all += tls::hmac_sha256(seed.reveal(), credentials->token.reveal());
+// Other for another file, and for one that was written since; without reading it.
+std::string state_of(const std::string& file) {
+    std::error_code error;
+    const auto written = std::filesystem::last_write_time(file, error).time_since_epoch().count();
+    if (error) return {};
+    return std::to_string(written) + ' ' + std::to_string(std::filesystem::file_size(file, error));
+}
+
+// What a login there goes by, in a form that tells nothing of it.
+std::string account_of(const Secret& seed, const std::optional<smtp::Credentials>& credentials,
+                       const config::Upstream& upstream) {
+    std::string all = state_of(upstream.certificate.certificate_file) + ' ' +
+                      state_of(upstream.certificate.key_file) + ' ' + state_of(upstream.ca_file);
+    if (credentials) {
+        all += tls::hmac_sha256(seed.reveal(), credentials->username);
+        all += tls::hmac_sha256(seed.reveal(), credentials->password.reveal());
+        all += tls::hmac_sha256(seed.reveal(), credentials->token.reveal());
+    }
     return tls::hmac_sha256(seed.reveal(), all);
 }
 
@@ -175,7 +190,7 @@ BuiltUpstream UpstreamBuilder::build(const config::Upstream& upstream) {
     if (upstream.tls != config::UpstreamTls::none)
         dial.tls = net::ClientTls{context(upstream), upstream.server_name};
     Login login = this->login(upstream);
-    std::string account = account_of(runtime_.seed, login.credentials);
+    std::string account = account_of(runtime_.seed, login.credentials, upstream);
     if (login.source) login.credentials.reset();
     const config::Timeouts& t = config_.timeouts;
     auto provider = std::make_shared<upstream::Provider>(upstream::Provider{

@@ -39,7 +39,8 @@ struct Overrides {
 
 struct BuiltUpstream {
     std::shared_ptr<upstream::Provider> provider;
-    // The same for the same credentials, and only within this process; says nothing about them.
+    // The same for the same credentials and files of certificates, and only within this process;
+    // says nothing about them.
     std::string account;
 };
 

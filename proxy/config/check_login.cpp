@@ -118,8 +118,9 @@ class Check : public SectionCheck<Upstream> {
                            "\"none\"");
     }
 
+    // A device gives a password; a token or a certificate would be somebody else's.
     void others_credentials() {
-        if (!written("auth", "none") && value_.auth != Auth::external) return;
+        if (!written("auth", "none") && value_.auth != Auth::external && !takes_token()) return;
         fail("auth", quote(draft_.find("auth")->value.text) +
                          " cannot log in with the credentials of a device, yet a listener with "
                          "auth = \"passthrough\" leads here; write \"auto\", or name other "

@@ -26,6 +26,7 @@ class Check : public SectionCheck<Route> {
         if (!has_auth(drafts, ListenAuth::passthrough))
             names("user", "[[user]]", names_of(drafts.user));
         listeners(drafts);
+        sender(drafts);
     }
 
     [[nodiscard]] bool matches_all() const {
@@ -69,6 +70,23 @@ class Check : public SectionCheck<Route> {
             if (!text.ends_with('?')) text += "; write the address of one";
             problems_.error(item.place, label(item.place, section, "listen") + text);
         }
+    }
+
+    // With passthrough the upstream is chosen at the login, when there is no sender yet.
+    void sender(const Drafts& drafts) {
+        const Entry* entry = draft_.find("sender");
+        if (entry == nullptr) return;
+        const auto may_match = [this](const Draft<Listen>& listen) {
+            return listen.value.auth != ListenAuth::passthrough &&
+                   (value_.listen.empty() ||
+                    std::ranges::find(value_.listen, to_string(listen.value.address)) !=
+                        value_.listen.end());
+        };
+        if (std::ranges::any_of(drafts.listen, may_match)) return;
+        problems_.warn(entry->value.place,
+                       label(entry->value.place, section, "sender") +
+                           "never matches: with auth = \"passthrough\" the upstream is chosen at "
+                           "the login, before there is a sender; choose by listen or user");
     }
 
     const Directories& directories_;

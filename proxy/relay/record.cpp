@@ -12,7 +12,13 @@ namespace {
 constexpr std::size_t transactions_kept = 50;
 constexpr std::size_t octets_kept = 64 * 1024;
 constexpr std::size_t recipients_kept = 100;
-constexpr std::size_t reply_kept = 512;
+constexpr std::size_t text_kept = 512;
+
+void keep(std::string& where, std::string text) {
+    where = std::move(text);
+    if (where.size() > text_kept) where.resize(text_kept);
+    where.shrink_to_fit();
+}
 
 log::Fields describe(const TransactionRecord& record) {
     log::Fields fields{{"from", record.reverse_path},
@@ -22,6 +28,7 @@ log::Fields describe(const TransactionRecord& record) {
                        {"upstream", record.upstream},
                        {"outcome", record.outcome},
                        {"reply", record.reply}};
+    if (!record.reason.empty()) fields.emplace_back("reason", record.reason);
     if (record.refused_recipients != 0)
         fields.emplace_back("refused_recipients", record.refused_recipients);
     if (!record.repairs.empty()) fields.emplace_back("repairs", record.repairs);
@@ -43,16 +50,15 @@ void TransactionRecord::add_recipient(std::string path) {
 }
 
 std::size_t TransactionRecord::octets() const noexcept {
-    std::size_t sum = sizeof *this + reverse_path.size() + reply.size();
-    for (const std::string& recipient : recipients) sum += sizeof recipient + recipient.size();
+    std::size_t sum =
+        sizeof(TransactionRecord) + reverse_path.size() + reply.size() + reason.size();
+    for (const std::string& recipient : recipients) sum += sizeof(std::string) + recipient.size();
     return sum;
 }
 
-void TransactionRecord::set_reply(std::string text) {
-    reply = std::move(text);
-    if (reply.size() > reply_kept) reply.resize(reply_kept);
-    reply.shrink_to_fit();
-}
+void TransactionRecord::set_reply(std::string text) { keep(reply, std::move(text)); }
+
+void TransactionRecord::set_reason(std::string text) { keep(reason, std::move(text)); }
 
 void SessionRecord::add(TransactionRecord record) {
     octets += record.octets();

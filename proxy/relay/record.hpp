@@ -23,6 +23,7 @@ struct TransactionRecord {
     std::uint64_t size = 0;  // octets of the decoded message
     std::string upstream;
     std::string reply;                 // the last word: the upstream's, or ours
+    std::string reason;                // when it is ours: what was the matter with the upstream
     std::string outcome;               // accepted, refused, deferred, reset, aborted, unknown
     std::vector<std::string> repairs;  // bare_lf, bare_cr
     upstream::Timings login;           // zero when a connection was used again
@@ -32,8 +33,9 @@ struct TransactionRecord {
 
     void add_recipient(std::string path);
     [[nodiscard]] std::size_t octets() const noexcept;  // of memory, about
-    // Keeps what a log line can hold.
+    // Keep what a log line can hold.
     void set_reply(std::string text);
+    void set_reason(std::string text);
 };
 
 struct SessionRecord {

@@ -193,6 +193,7 @@ void Session::fail(const Failure& failure) {
         end_transaction("unknown", outcome_unknown());
         return server_.reply(outcome_unknown());
     }
+    transaction_->record.set_reason(failure.reason);
     const smtp::Reply reply = reply_for(failure.kind);
     if (transaction_->record.upstream.empty())
         transaction_->record.upstream = opened_for_.front()->name;

@@ -189,14 +189,21 @@ struct Row {
 
 // In the order in which `automatic` tries them.
 constexpr std::array rows{
-    Row{SaslChoice::oauthbearer, "OAUTHBEARER", token_obstacle, make_oauthbearer},
     Row{SaslChoice::xoauth2, "XOAUTH2", token_obstacle, make_xoauth2},
+    Row{SaslChoice::oauthbearer, "OAUTHBEARER", token_obstacle, make_oauthbearer},
     Row{SaslChoice::scram_sha_256, "SCRAM-SHA-256", scram_obstacle, make_scram_sha_256},
     Row{SaslChoice::plain, "PLAIN", password_missing, make<Plain>},
     Row{SaslChoice::login, "LOGIN", password_missing, make<Login>},
     Row{SaslChoice::cram_md5, "CRAM-MD5", cram_obstacle, make<CramMd5>},
     Row{SaslChoice::external, "EXTERNAL", certificate_missing, make<External>},
 };
+
+// A certificate says who waxseal is, and never whose password it was given to try: EXTERNAL is
+// only ever asked for by name.
+bool wanted(const Row& row, SaslChoice choice) {
+    return choice == row.choice ||
+           (choice == SaslChoice::automatic && row.choice != SaslChoice::external);
+}
 
 std::string join(const std::vector<std::string>& words) {
     std::string out;
@@ -211,10 +218,11 @@ Error none_usable(SaslChoice choice, const std::vector<std::string>& offered,
     std::vector<std::string> able;
     for (const Row& row : rows) {
         if (row.choice == choice) text += "; the configuration asks for " + std::string(row.name);
-        if (row.obstacle(credentials, context).empty()) able.emplace_back(row.name);
+        if (wanted(row, choice) && row.obstacle(credentials, context).empty())
+            able.emplace_back(row.name);
     }
     if (choice == SaslChoice::automatic) {
-        text += able.empty() ? "; there is no usable password, token or client certificate"
+        text += able.empty() ? "; there is no usable password or token"
                              : "; what is configured serves for " + join(able);
     }
     return {std::move(text)};
@@ -259,8 +267,7 @@ std::expected<std::unique_ptr<SaslClient>, Error> make_sasl_client(
     if (holds_nul(credentials.username) || holds_nul(credentials.password.reveal()))
         return error("the username or the password holds a NUL");
     for (const Row& row : rows) {
-        const bool wanted = choice == SaslChoice::automatic || choice == row.choice;
-        if (!wanted || !offers(offered, row.name)) continue;
+        if (!wanted(row, choice) || !offers(offered, row.name)) continue;
         const Obstacle obstacle = row.obstacle(credentials, context);
         if (obstacle.empty()) return row.make(credentials, context);
         if (choice == row.choice) return error(std::string(row.name) + ' ' + std::string(obstacle));

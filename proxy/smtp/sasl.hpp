@@ -37,11 +37,12 @@ class SaslClient {
 };
 
 // The configured choice. `automatic` is the strongest that both sides have and for which the
-// credential is there. A token before a password, since it is worth less to who steals it:
-// OAUTHBEARER, the standard, then XOAUTH2. With a password SCRAM-SHA-256, which does not disclose
-// it and makes the server prove that it knows it; then, over verified TLS, PLAIN and LOGIN before
-// CRAM-MD5, which needs MD5 and a server that keeps the password in clear, and protects from
-// nothing that TLS does not. EXTERNAL when there is nothing but a certificate.
+// credential is there. A token before a password, since it is worth less to who steals it: XOAUTH2,
+// which the big providers know best, then OAUTHBEARER. With a password SCRAM-SHA-256, which does
+// not disclose it and makes the server prove that it knows it; then, over verified TLS, PLAIN and
+// LOGIN before CRAM-MD5, which needs MD5 and a server that keeps the password in clear, and
+// protects from nothing that TLS does not. Never EXTERNAL, which proves who waxseal is and not
+// whose credentials it was given.
 enum class SaslChoice : std::uint8_t {
     automatic,
     none,

@@ -109,6 +109,10 @@ Breaker::Change Breaker::failed(std::unique_ptr<Attempt> attempt, const Failure&
     return Change::none;
 }
 
+void Breaker::other_credentials(TimePoint now) noexcept {
+    if (login_refused()) due_at_ = now;
+}
+
 Breaker::Change Breaker::lost(const Failure& failure, TimePoint now) {
     return closed() ? open(failure, Caution::message, now) : Change::none;
 }

@@ -1,9 +1,8 @@
 // Whether an upstream is worth trying now: a circuit breaker, pure over TimePoint.
 //
 // closed     It works, as far as is known: everybody may try.
-// open       It failed. Nobody tries until a back-off is over, so that a dead upstream costs a
-// session
-//            nothing while there is another one.
+// open       It failed. Nobody tries until a back-off is over, so that a dead upstream costs
+//            a session nothing while there is another one.
 // half-open  The back-off is over and one attempt, the probe, is under way. Its success closes, its
 //            failure opens for twice as long.
 //
@@ -15,9 +14,10 @@
 // who has just repaired it).
 //   `busy` says nothing about the upstream and does not count. A refused login is repeated after
 //   60 s, doubling to 30 min: no more than four in ten minutes, under what locks an account or bans
-//   an address (fail2ban: five in ten minutes). A connection lost inside a transaction opens, too,
-//   but it may have been that message: so it never lengthens a back-off, and the last resort need
-//   not wait. What an attempt meets that began before the last success is old news and ignored.
+//   an address (fail2ban: five in ten minutes); with other credentials, at once. A connection lost
+//   inside a transaction opens, too, but it may have been that message: so it never lengthens a
+//   back-off, and the last resort need not wait. What an attempt meets that began before the last
+//   success is old news and ignored.
 //
 // The last resort is for a session that has no better upstream. It must not be turned away for
 // minutes because of one old failure, and a crowd must not hammer a dead upstream. So after a first
@@ -67,6 +67,10 @@ class Breaker {
     [[nodiscard]] const std::optional<Failure>& failure() const noexcept { return failure_; }
     // When an attempt may probe it, or might have; nothing while it is closed.
     [[nodiscard]] std::optional<TimePoint> due_at() const noexcept;
+    // Open because the login was refused.
+    [[nodiscard]] bool login_refused() const noexcept {
+        return state_ == State::open && caution_ == Caution::account;
+    }
     // Since when it is not closed.
     [[nodiscard]] TimePoint down_since() const noexcept { return down_since_; }
 
@@ -77,6 +81,8 @@ class Breaker {
     // Goes on from where the one before a reload stands. A probe under way there is none here: the
     // right to it is free.
     void resume(const Breaker& previous);
+    // There are other credentials than those that were refused: the back-off is over.
+    void other_credentials(TimePoint now) noexcept;
     // A connection was lost inside a transaction.
     Change lost(const Failure& failure, TimePoint now);
 

@@ -50,6 +50,8 @@ void Connector::begin() {
     timings_ = {};
     since_ = reactor_.now();
     queue_expired_ = false;
+    if (!borrowed())
+        for (const auto& one : left_) one->look_for_other_credentials(since_);
     provider_ = choose();
     const auto& front = providers_.front();
     if (provider_ != front && !failure_) failure_ = front->breaker.failure();
@@ -84,7 +86,7 @@ void Connector::dial() {
 
 std::expected<std::optional<smtp::Credentials>, Error> Connector::credentials() const {
     if (borrower_.credentials) return borrower_.credentials->clone();
-    return credentials_of(*provider_);
+    return provider_->login_credentials();
 }
 
 void Connector::dialled(DialResult result) { dialled_ = std::move(result); }
@@ -150,19 +152,27 @@ void Connector::login_failed(const smtp::ClientEvent& told) {
     if (!refused || !borrowed())
         return failed(failure, refused ? Caution::account : Caution::usual);
     // Its verdict on somebody else's credentials is what was asked for.
-    if (bad->refusal) refusal_ = bad->refusal;
+    if (bad->refusal) {
+        refusal_ = bad->refusal;
+    } else {
+        tell(failure);
+    }
     failure_ = std::move(failure);
     slot_.reset();
     left_.clear();
     provider_.reset();
 }
 
-// On to the next upstream, if there is one.
-void Connector::failed(const Failure& failure, Breaker::Caution caution) {
+void Connector::tell(const Failure& failure) const {
     log::warn("upstream_failed", {{"session", borrower_.label},
                                   {"upstream", provider_->name},
                                   {"cause", to_string(failure.kind)},
                                   {"reason", failure.reason}});
+}
+
+// On to the next upstream, if there is one.
+void Connector::failed(const Failure& failure, Breaker::Caution caution) {
+    tell(failure);
     if (!failure_ || provider_ == providers_.front()) failure_ = failure;
     slot_.reset();
     credentials_.reset();

@@ -60,6 +60,7 @@ class Connector {
     [[nodiscard]] std::optional<Outcome> log_in();
     void login_failed(const smtp::ClientEvent& told);
     [[nodiscard]] std::expected<std::optional<smtp::Credentials>, Error> credentials() const;
+    void tell(const Failure& failure) const;
     void failed(const Failure& failure, Breaker::Caution caution);
 
     Reactor& reactor_;

@@ -8,6 +8,8 @@ namespace waxseal::upstream {
 
 namespace {
 constexpr Duration look_again = std::chrono::seconds(1);
+// How soon a token that has been renewed is noticed, whether anybody sends or not.
+constexpr Duration token_watch = std::chrono::seconds(5);
 }  // namespace
 
 Prober::Prober(Reactor& reactor, std::vector<std::shared_ptr<Provider>> providers)
@@ -31,22 +33,28 @@ void Prober::probe(Watched& watched) {
 }
 
 void Prober::probe_due() {
-    for (Watched& watched : watched_)
-        if (!watched.probe && watched.provider->breaker.due(reactor_.now())) probe(watched);
+    const TimePoint now = reactor_.now();
+    for (Watched& watched : watched_) {
+        watched.provider->look_for_other_credentials(now);
+        if (!watched.probe && watched.provider->breaker.due(now)) probe(watched);
+    }
     rearm();
 }
 
 // For the first that will be due and is not being asked already. One that is due has a session
 // trying it, or had no slot free: it is looked at again soon.
 void Prober::rearm() {
+    const TimePoint now = reactor_.now();
     std::optional<TimePoint> next;
     for (const Watched& watched : watched_) {
-        const auto due = watched.provider->breaker.due_at();
-        if (due && !watched.probe) next = std::min(*due, next.value_or(*due));
+        auto due = watched.provider->breaker.due_at();
+        if (!due || watched.probe) continue;
+        if (watched.provider->credential_source && watched.provider->breaker.login_refused())
+            due = std::min(*due, now + token_watch);
+        next = std::min(*due, next.value_or(*due));
     }
     if (!next) return alarm_->disarm();
-    const Duration wait = *next - reactor_.now();
-    alarm_->arm(wait > Duration{} ? wait : look_again);
+    alarm_->arm(*next > now ? *next - now : look_again);
 }
 
 }  // namespace waxseal::upstream

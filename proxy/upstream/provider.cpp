@@ -19,6 +19,11 @@ void note_failure(const Provider& provider, Breaker::Change change, const Failur
     if (provider.on_failure) provider.on_failure();
 }
 
+bool same(const smtp::Credentials& one, const smtp::Credentials& other) {
+    return one.username == other.username && one.password.reveal() == other.password.reveal() &&
+           one.token.reveal() == other.token.reveal();
+}
+
 }  // namespace
 
 void Provider::succeeded(std::unique_ptr<Breaker::Attempt> attempt, TimePoint now) {
@@ -37,14 +42,21 @@ void Provider::lost(const Failure& failure, TimePoint now) {
     note_failure(*this, breaker.lost(failure, now), failure, now);
 }
 
-std::expected<std::optional<smtp::Credentials>, Error> credentials_of(const Provider& provider) {
-    if (provider.credential_source) {
-        auto credentials = provider.credential_source();
-        if (!credentials) return std::unexpected(std::move(credentials).error());
-        return std::optional(*std::move(credentials));
+std::expected<std::optional<smtp::Credentials>, Error> Provider::login_credentials() {
+    if (credential_source) {
+        auto now = credential_source();
+        if (!now) return std::unexpected(std::move(now).error());
+        last_used = now->clone();
+        return std::optional(*std::move(now));
     }
-    if (!provider.credentials) return std::nullopt;
-    return provider.credentials->clone();
+    if (!credentials) return std::nullopt;
+    return credentials->clone();
+}
+
+void Provider::look_for_other_credentials(TimePoint now) {
+    if (!credential_source || !last_used || !breaker.login_refused()) return;
+    const auto current = credential_source();
+    if (current && !same(*current, *last_used)) breaker.other_credentials(now);
 }
 
 }  // namespace waxseal::upstream

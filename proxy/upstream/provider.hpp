@@ -43,7 +43,8 @@ struct Provider {
     Duration idle_timeout{};  // how long a session may keep a connection between two transactions
     std::optional<smtp::Capabilities>
         last_offer;  // after login; what the next EHLO of a downstream is answered from
-    CredentialSource credential_source{};  // with none: the credentials above
+    CredentialSource credential_source{};          // with none: the credentials above
+    std::optional<smtp::Credentials> last_used{};  // of those that the source gave
     Breaker breaker{};
     std::function<void()> on_failure{};  // the breaker has heard of one
     bool xclient = false;                // it is told for whom we speak, if it offers to be
@@ -55,10 +56,11 @@ struct Provider {
                 Breaker::Caution caution, TimePoint now);
     // A connection to it, inside a transaction.
     void lost(const Failure& failure, TimePoint now);
-};
 
-// For one login; nothing where the upstream wants none.
-[[nodiscard]] std::expected<std::optional<smtp::Credentials>, Error> credentials_of(
-    const Provider& provider);
+    // For one login; nothing where the upstream wants none.
+    [[nodiscard]] std::expected<std::optional<smtp::Credentials>, Error> login_credentials();
+    // A refused login need not wait any longer when the source has other credentials by now.
+    void look_for_other_credentials(TimePoint now);
+};
 
 }  // namespace waxseal::upstream

@@ -102,6 +102,9 @@ TEST_CASE("routes") {
         {"[[route]]\nupstream = [\"default\"]\n[[route]]\nsender = [\"<>\"]\nupstream = "
          "[\"default\"]\n",
          {R"(f:5:1: warning: [[route]] never matches, as the one in line 3 has no condition and matches everything; move that one to the end)"}},
+        {"[[listen]]\nauth = \"passthrough\"\n[[route]]\nsender = [\"<>\"]\nupstream = "
+         "[\"default\"]\n",
+         {R"(f:6:10: warning: [[route]] sender: never matches: with auth = "passthrough" the upstream is chosen at the login, before there is a sender; choose by listen or user)"}},
     });
 }
 
@@ -129,6 +132,8 @@ TEST_CASE("logins at an upstream") {
          {R"(f:3:7: [[upstream]] tls: a listener with auth = "passthrough" leads here, and with "none" the passwords of its devices would be sent in clear; write "implicit" or "starttls", or name other upstreams under that listener)"}},
         {"auth = \"none\"\n[[listen]]\nauth = \"passthrough\"\n",
          {R"(f:3:8: [[upstream]] auth: "none" cannot log in with the credentials of a device, yet a listener with auth = "passthrough" leads here; write "auto", or name other upstreams under that listener)"}},
+        {"auth = \"xoauth2\"\n[[listen]]\nauth = \"passthrough\"\n",
+         {R"(f:3:8: [[upstream]] auth: "xoauth2" cannot log in with the credentials of a device, yet a listener with auth = "passthrough" leads here; write "auto", or name other upstreams under that listener)"}},
     });
 }
 

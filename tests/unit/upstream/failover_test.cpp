@@ -189,6 +189,55 @@ TEST_CASE("each login asks for its credentials anew") {
     place.expect_nothing_left();
 }
 
+TEST_CASE("a token that has been renewed is tried at once, and the refused one is not") {
+    Place place;
+    std::string token = "old";
+    place.providers[0]->credential_source = [&]() -> std::expected<smtp::Credentials, Error> {
+        return smtp::Credentials{token, Secret(password)};
+    };
+    const auto refuse = [](Step step, std::size_t) -> std::optional<Deviation> {
+        if (step != Step::auth) return std::nullopt;
+        return Deviation{.step = step, .say = "535 5.7.8 expired\r\n"};
+    };
+    place.first.on_step = refuse;
+    for (int i = 0; i < 3; ++i) {
+        static_cast<void>(next(place, 1));
+        CHECK(place.failure().kind == FailureKind::credentials);
+        place.reactor.advance(1s);
+    }
+    CHECK(place.first.steps_of(Step::auth) == 1);
+    SUBCASE("by the next session") {
+        token = "new";
+        place.first.on_step = nullptr;
+        CHECK(next(place, 1) == "first");
+        CHECK((**place.outcome)->account() == "new");
+    }
+    SUBCASE("once, if it is refused as well") {
+        token = "new";
+        for (int i = 0; i < 3; ++i) {
+            static_cast<void>(next(place, 1));
+            CHECK(place.failure().kind == FailureKind::credentials);
+            place.reactor.advance(1s);
+        }
+        CHECK(place.first.steps_of(Step::auth) == 2);
+    }
+    SUBCASE("by the prober, when nobody sends") {
+        std::optional<upstream::Prober> prober(std::in_place, place.reactor,
+                                               upstream::Connector::Providers{place.providers[0]});
+        place.reactor.advance(10s);
+        const std::size_t before = place.first.steps_of(Step::auth);
+        place.reactor.advance(20s);
+        CHECK(place.first.steps_of(Step::auth) == before);
+        token = "new";
+        place.first.on_step = nullptr;
+        place.reactor.advance(5s);
+        CHECK(place.first.steps_of(Step::auth) == before + 1);
+        CHECK(place.log.count("upstream_up") == 1);
+        prober.reset();
+    }
+    place.expect_nothing_left();
+}
+
 TEST_CASE("the prober finds out that a dead upstream works again, and no session pays for it") {
     Place place;
     down(place, 0);

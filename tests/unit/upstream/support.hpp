@@ -52,7 +52,7 @@ class Line {
         dial = provider->dialer->dial([this](DialResult result) {
             connection = std::make_unique<upstream::Connection>(
                 reactor, provider, std::move(*result), provider->slots.request(nullptr),
-                upstream::credentials_of(*provider).value());
+                provider->login_credentials().value());
             connection->set_notify([this] { turn(); });
             turn();
         });
