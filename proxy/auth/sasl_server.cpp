@@ -3,6 +3,8 @@
 #include <cassert>
 #include <utility>
 
+#include "base/limits.hpp"
+#include "base/text.hpp"
 #include "smtp/base64.hpp"
 
 namespace waxseal::auth {
@@ -21,10 +23,16 @@ class PasswordExchange : public Exchange {
   protected:
     explicit PasswordExchange(std::shared_ptr<const Policy> policy) : policy_(std::move(policy)) {}
 
+    // Whatever is said will do, and nothing of it is used but the name, in the log.
+    [[nodiscard]] bool takes_anything() const noexcept { return policy_->mode == Mode::any; }
+    static Step let_in(std::string_view name) {
+        return Granted{nullptr, text::escape(name, limits::sasl_name)};
+    }
+
     Step decide(std::string name, Secret password) {
         switch (policy_->mode) {
             case Mode::any:
-                return Granted{nullptr, std::move(name)};
+                return let_in(name);
             case Mode::passthrough:
                 return Collected{{std::move(name), std::move(password)}};
             case Mode::local:
@@ -41,6 +49,14 @@ class PasswordExchange : public Exchange {
     Granted candidate_;
 };
 
+// Between the first NUL and the second, as far as they are there.
+std::string_view name_in_plain(std::string_view message) noexcept {
+    const std::size_t first = message.find('\0');
+    if (first == std::string_view::npos) return message;
+    message.remove_prefix(first + 1);
+    return message.substr(0, message.find('\0'));
+}
+
 class Plain final : public PasswordExchange {
   public:
     explicit Plain(std::shared_ptr<const Policy> policy) : PasswordExchange(std::move(policy)) {}
@@ -49,6 +65,7 @@ class Plain final : public PasswordExchange {
   private:
     Step advance(std::optional<Secret> message) override {
         if (!message) return Challenge{};
+        if (takes_anything()) return let_in(name_in_plain(message->reveal()));
         auto plain = parse_plain(message->reveal());
         if (!plain) return std::move(plain).error();
         // Nobody may act as somebody else.
@@ -72,6 +89,7 @@ class Login final : public PasswordExchange {
             due_ = Due::username;
             return Challenge{"Username:"};
         }
+        if (takes_anything()) return take_anything(message ? message->reveal() : "");
         if (!message) return Malformed{"a message is missing"};
         if (due_ == Due::password) {
             auto password = parse_password(message->reveal());
@@ -81,6 +99,13 @@ class Login final : public PasswordExchange {
         auto name = parse_name(message->reveal());
         if (!name) return std::move(name).error();
         name_ = *std::move(name);
+        due_ = Due::password;
+        return Challenge{"Password:"};
+    }
+
+    Step take_anything(std::string_view message) {
+        if (due_ == Due::password) return let_in(name_);
+        name_ = message.substr(0, limits::sasl_name);
         due_ = Due::password;
         return Challenge{"Password:"};
     }

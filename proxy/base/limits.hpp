@@ -32,6 +32,13 @@ inline constexpr std::size_t written_reply_line = 512;
 // RFC 5321 4.5.3.1.6 says 1000 for a text line; devices exceed it, and we never split one.
 inline constexpr std::size_t text_line = 64 * 1024;
 
+// Recipients beyond max_recipients that are only told so; each further one is an error. (Postfix:
+// smtpd_recipient_overshoot_limit.)
+inline constexpr std::size_t recipient_overshoot = 1000;
+// What is read, looking for its end, of a message that is too large, beyond one and a half times
+// the limit, before we hang up.
+inline constexpr std::size_t body_discard = 64 * 1024 * 1024;
+
 // Back-pressure between the two sides of a session: reading stops above, resumes below.
 inline constexpr std::size_t pending_high = 256 * 1024;
 inline constexpr std::size_t pending_low = 64 * 1024;

@@ -95,7 +95,7 @@ void Login::refused_elsewhere(const smtp::Reply& reply) {
 }
 
 void Login::penalize(smtp::Reply reply, std::string_view why) {
-    held_ = Rejected{std::move(reply), why, std::string(exchange_->claimed())};
+    held_ = Rejected{std::move(reply), why, std::string(exchange_->claimed()), true};
     penalty_ = reactor_.alarm([this] {
         result_ = *std::exchange(held_, std::nullopt);
         wake();

@@ -18,6 +18,7 @@
 #include "auth/lockout.hpp"
 #include "base/reactor.hpp"
 #include "base/worker.hpp"
+#include "relay/refusals.hpp"
 #include "smtp/reply.hpp"
 
 namespace waxseal::relay {
@@ -26,6 +27,7 @@ namespace waxseal::relay {
 struct SessionServices {
     Worker& worker;  // checks passwords
     auth::Lockout& lockout;
+    Refusals& refusals;
 };
 
 class Login {
@@ -45,6 +47,7 @@ class Login {
         smtp::Reply reply;
         std::string_view why;  // for the log
         std::string user{};    // ours that was claimed
+        bool judged = false;   // the credentials were, by us or by the upstream
     };
     using Result = std::variant<Waiting, Ask, Accepted, Collected, Rejected>;
 

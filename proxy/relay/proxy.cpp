@@ -105,8 +105,8 @@ void Proxy::start(std::uint64_t key, std::unique_ptr<Channel> channel, Session::
                   std::shared_ptr<const SessionSettings> settings) {
     client.id = id_of(key);
     auto session = std::make_unique<Session>(
-        reactor_, SessionServices{worker_, lockout_}, std::move(channel), std::move(settings),
-        std::move(client), [this, key](Session&) { ended(key); });
+        reactor_, SessionServices{worker_, lockout_, refusals_}, std::move(channel),
+        std::move(settings), std::move(client), [this, key](Session&) { ended(key); });
     Session& started = *session;
     sessions_[key].session = std::move(session);
     started.start();

@@ -49,7 +49,7 @@ struct SessionRecord {
     std::string upstream_address;
     std::string account;
     std::string mechanism;
-    std::string last_refusal;  // the last 5yz to a command
+    std::string last_refusal;  // the last 4yz or 5yz to a command
     std::string end;           // quit, disconnected, idle, violation, drained, …
     std::vector<TransactionRecord> transactions;
     // Beyond what one line can hold: each had a line of its own, "transaction", at its time.

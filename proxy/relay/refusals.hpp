@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -18,7 +19,8 @@ namespace waxseal::relay {
 
 class Refusals {
   public:
-    using Kind = std::variant<Verdict, Preamble::Refused::Cause>;
+    // A text is one of a session's own, a literal.
+    using Kind = std::variant<Verdict, Preamble::Refused::Cause, std::string_view>;
     Refusals();
     // A refusal took place. The number to log now: of this kind to this client since the last line;
     // nothing when it has to wait.

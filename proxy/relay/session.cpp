@@ -169,6 +169,7 @@ void Session::flush() {
     const bool deaf = channel_->broken();
     // Replies that nobody reads keep what the device has said from being looked at.
     if (deaf && !server_.output().empty() && pump_ == Pump::running) pump_ = Pump::again;
+    const bool waits = server_.output().size() > limits::pending_replies;
     while (!server_.output().empty()) {
         const std::size_t taken =
             deaf ? server_.output().size() : channel_->write(server_.output());
@@ -176,6 +177,9 @@ void Session::flush() {
         progress_ += taken;
         server_.sent(taken);
     }
+    // What had to wait for room need not any more; nobody else says so when all was taken at once.
+    if (waits && server_.output().size() <= limits::pending_replies && pump_ == Pump::running)
+        pump_ = Pump::again;
     if (upstream::Connection* const upstream = connection()) upstream->flush();
 }
 

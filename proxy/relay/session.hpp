@@ -157,6 +157,7 @@ class Session {
     void try_upstream(smtp::Credentials credentials);
     void tried(upstream::Connector::Outcome outcome, const std::optional<smtp::Reply>& refusal);
     void forget_client();
+    void complain(std::string_view event, std::string_view kind, log::Fields fields);
     [[nodiscard]] bool passes_through() const noexcept;
     [[nodiscard]] const upstream::Connector::Providers& destination(
         const smtp::Path* reverse_path) const;

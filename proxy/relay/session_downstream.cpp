@@ -19,6 +19,8 @@ std::string_view remedy(std::string_view reason) {
         return "this device speaks implicit TLS: set tls = \"auto\" or \"implicit\"";
     if (reason == smtp::violation::proxy_header)
         return "a load balancer announces its clients: name it in proxy_protocol";
+    if (reason == smtp::violation::http)
+        return "this is a mail port; a web browser or a health check for HTTP was pointed at it";
     return {};
 }
 
@@ -130,7 +132,7 @@ void Session::on(event::Violation violation) {
         {"session", record_.id}, {"client", record_.client}, {"reason", violation.reason}};
     if (const std::string_view hint = remedy(violation.reason); !hint.empty())
         told.emplace_back("hint", hint);
-    log::warn("protocol_violation", told);
+    complain("protocol_violation", violation.reason, std::move(told));
     abandon("aborted");
     drop_connection();
 }

@@ -53,8 +53,8 @@ bool Session::secure() {
     input_ended_ = true;
     const std::string reason =
         channel_->end() == EndOfInput::clean ? "the client closed" : channel_->failure().reason;
-    log::warn("client_tls_failed",
-              {{"session", record_.id}, {"client", record_.client}, {"reason", reason}});
+    complain("client_tls_failed", "tls",
+             {{"session", record_.id}, {"client", record_.client}, {"reason", reason}});
     record_.end = "tls_failed";
     server_.end_of_input();
     // Told as the end of the session, of which the end is known already.
@@ -100,15 +100,29 @@ void Session::on(const Login::Accepted& accepted) {
 }
 
 void Session::on(const Login::Rejected& rejected) {
-    log::warn("login_failed", {{"session", record_.id},
-                               {"listener", record_.listener},
-                               {"client", record_.client},
-                               {"user", rejected.user},
-                               {"mechanism", login_->mechanism()},
-                               {"reason", rejected.why},
-                               {"reply", smtp::summary(rejected.reply)}});
+    const log::Fields told{{"session", record_.id},
+                           {"listener", record_.listener},
+                           {"client", record_.client},
+                           {"user", rejected.user},
+                           {"mechanism", login_->mechanism()},
+                           {"reason", rejected.why},
+                           {"reply", smtp::summary(rejected.reply)}};
+    // What was judged, and so has cost the client a delay, is told each time.
+    if (rejected.judged) {
+        log::warn("login_failed", told);
+    } else {
+        complain("login_failed", rejected.why, told);
+    }
     retire(reactor_, std::move(login_));
     server_.reply(rejected.reply);
+}
+
+// Of what a client can repeat as fast as it likes: once a minute, with how often it was.
+void Session::complain(std::string_view event, std::string_view kind, log::Fields fields) {
+    const auto count = services_.refusals.note(kind, client_.ip, reactor_.now());
+    if (!count) return;
+    if (*count > 1) fields.emplace_back("count", *count);
+    log::warn(event, fields);
 }
 
 // The downstream's own credentials, to be judged by the upstream; login_ stays until it has.

@@ -177,6 +177,12 @@ ServerEvent Server::take_body() {
         const DataDecoder::Progress progress = body_->decoder.decode(chunk, scratch_);
         input_.consume(progress.consumed);
         body_->ended = progress.ended;
+        body_->consumed += progress.consumed;
+        if (endless()) {
+            return finish(
+                make_reply(552, {5, 3, 4}, "Message is too large and does not end; closing"),
+                "message does not end");
+        }
         if (judge() != BodyVerdict::acceptable) {
             scratch_.clear();
             if (!std::exchange(body_->refusal_told, true)) return event::BodyRefused{judge()};
@@ -185,6 +191,12 @@ ServerEvent Server::take_body() {
     }
     if (scratch_.empty()) return take_body();
     return event::Body{scratch_};
+}
+
+// Line endings and dots that go out shorter or longer never make a difference of half.
+bool Server::endless() const noexcept {
+    const std::uint64_t most = settings_.max_message_size + settings_.max_message_size / 2;
+    return !body_->ended && body_->consumed > most + limits::body_discard;
 }
 
 BodyVerdict Server::judge() const noexcept {
@@ -334,12 +346,11 @@ bool Server::idle() const noexcept {
     return contains(between, phase_) && owed_ == Owed::nothing;
 }
 
-// A reply that answers a command; refusals count towards max_errors.
+// A reply that answers a command; those for good count towards max_errors.
 void Server::answer(const Reply& reply) {
-    if (reply.permanent()) {
-        ++errors_;
+    if (reply.permanent()) ++errors_;
+    if (reply.permanent() || reply.transient())
         last_refusal_ = summary(reply).substr(0, limits::written_reply_line);
-    }
     say(reply);
 }
 

@@ -62,6 +62,7 @@ namespace violation {
 inline constexpr std::string_view tls_in_clear = "TLS ClientHello on a cleartext listener";
 inline constexpr std::string_view proxy_header =
     "PROXY header on a listener without proxy_protocol";
+inline constexpr std::string_view http = "HTTP request";
 inline constexpr std::string_view data_behind_starttls = "data sent in clear behind STARTTLS";
 }  // namespace violation
 
@@ -127,11 +128,13 @@ using ServerEvent =
 struct ServerTransaction {
     std::uint64_t recipients = 0;  // that stand
     std::uint64_t refused = 0;
+    std::uint64_t recipients_beyond = 0;  // max_recipients
     std::optional<Reply> doom;
     bool smtputf8 = false;
 };
 struct ServerBody {
     DataDecoder decoder;
+    std::uint64_t consumed = 0;  // octets as they came
     bool refusal_told = false;
     bool ended = false;
 };
@@ -215,7 +218,7 @@ class Server {
     // Refused or malformed commands so far, of max_errors; failed logins, of max_auth_failures.
     [[nodiscard]] std::uint64_t errors() const noexcept { return errors_; }
     [[nodiscard]] std::uint64_t auth_failures() const noexcept { return auth_failures_; }
-    // The last 5yz that a command got, whoever gave it: "530 5.7.0 Authentication required".
+    // The last 4yz or 5yz that a command got, whoever gave it: "530 5.7.0 Authentication required".
     [[nodiscard]] const std::string& last_refusal() const noexcept { return last_refusal_; }
     [[nodiscard]] Phase phase() const noexcept { return phase_; }
 
@@ -246,6 +249,7 @@ class Server {
     [[nodiscard]] Handled exhausted();
     void count_junk() noexcept;
     [[nodiscard]] BodyVerdict judge() const noexcept;
+    [[nodiscard]] bool endless() const noexcept;
 
     [[nodiscard]] Handled on_hello(const Command& command);
     [[nodiscard]] Handled on_mail(const Command& command);

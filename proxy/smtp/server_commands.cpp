@@ -2,6 +2,7 @@
 // answers here and returns nothing, or returns the event whose answer is then owed.
 #include <utility>
 
+#include "base/limits.hpp"
 #include "smtp/server.hpp"
 #include "smtp/server_table.hpp"
 
@@ -111,6 +112,7 @@ Server::Handled Server::on_rcpt(const Command& command) {
         return std::nullopt;
     }
     if (transaction_->recipients >= settings_.max_recipients) {
+        if (++transaction_->recipients_beyond > limits::recipient_overshoot) ++errors_;
         answer(make_reply(452, {4, 5, 3}, "Too many recipients"));
         return std::nullopt;
     }
@@ -167,7 +169,7 @@ Server::Handled Server::on_hang_up(const Command& command) {
     if (command.verb == Verb::http) {
         return finish(
             make_reply(554, {5, 7, 0}, "This is a mail server, not a web server; closing"),
-            "HTTP request");
+            violation::http);
     }
     if (command.verb == Verb::proxy) {
         return finish(make_reply(500, {5, 5, 2}, "A PROXY header is not expected here; closing"),

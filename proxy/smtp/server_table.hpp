@@ -36,7 +36,7 @@ struct ServerTable {
     // clang-format off
     static constexpr std::array<Row, verb_count> rows{{                                                    // sizes: table
         {Verb::ehlo,     anywhere,                         Needs::nothing, Batch::last,  &Server::on_hello,         "Hello; ends a transaction; 250 with the translated offer"},
-        {Verb::helo,     anywhere,                         Needs::nothing, Batch::last,  &Server::on_hello,         "Hello; ends a transaction; 250"},
+        {Verb::helo,     anywhere,                         Needs::tls,     Batch::last,  &Server::on_hello,         "Hello; ends a transaction; 250"},
         {Verb::mail,     P::ready | P::doomed,             Needs::login,   Batch::inner, &Server::on_mail,          "Mail; the upstream's reply"},
         {Verb::rcpt,     P::mail | P::rcpt | P::doomed,    Needs::tls,     Batch::inner, &Server::on_rcpt,          "Rcpt; the upstream's reply"},
         {Verb::data,     P::mail | P::rcpt | P::doomed,    Needs::tls,     Batch::sync,  &Server::on_data,          "DataRequested; 354 or the upstream's refusal"},

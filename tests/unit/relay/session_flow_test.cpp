@@ -227,6 +227,31 @@ TEST_CASE("a device that reads its replies slowly gets all of them, once each") 
     }
 }
 
+TEST_CASE(
+    "replies to one batch, more than wait for room, on a connection that takes them at once") {
+    World world;
+    std::string reply;
+    std::size_t taken = 0;
+    SUBCASE("the upstream is away") {
+        world.dialer().otherwise = {.failure = Failure{FailureKind::connect, "refused"}};
+        reply = "451 4.4.1 ";
+    }
+    SUBCASE("beyond the limit") {
+        world.settings->server.max_recipients = 3;
+        reply = "452 4.5.3 ";
+        taken = 4;  // MAIL, and as many recipients
+    }
+    Device& device = world.connect(true);
+    std::string batch = "EHLO x\r\nMAIL FROM:<a@example.com>\r\n";
+    for (int i = 0; i < 900; ++i) batch += "RCPT TO:<b@example.com>\r\n";
+    device.say(batch);
+    const auto replies = device.replies();
+    REQUIRE(replies.size() == 903);
+    for (std::size_t i = 2 + taken; i < replies.size(); ++i) CHECK(replies[i].starts_with(reply));
+    device.say("QUIT\r\n");
+    CHECK(listed(check_all(world)) == "");
+}
+
 TEST_CASE("a farewell that is not read is given up after ten seconds, whatever still comes in") {
     World world;
     Device& device = world.connect();
@@ -246,7 +271,8 @@ TEST_CASE("the device goes away, in every way, at every step") {
     const std::vector<std::string> script{"EHLO x\r\n", "MAIL FROM:<a@example.com>\r\n",
                                           "RCPT TO:<b@example.com>\r\n", "DATA\r\n", "half\r\n"};
     for (std::size_t said = 0; said <= script.size(); ++said) {
-        for (const EndOfInput how : {EndOfInput::clean, EndOfInput::failed}) {
+        for (const EndOfInput how :
+             {EndOfInput::clean, EndOfInput::failed, EndOfInput::truncated}) {
             CAPTURE(said);
             World world;
             Device& device = world.connect();

@@ -215,7 +215,38 @@ TEST_CASE(
     }
     Device& locked = world.hello();
     CHECK(locked.say(plain("printer", secret)).starts_with("454 4.7.0 "));
+    // However often it tries, the log says so once a minute.
+    for (int i = 0; i < 50; ++i) {
+        CHECK(world.hello().say(plain("printer", secret)).starts_with("454 4.7.0 "));
+        world.reactor.advance(1s);
+    }
+    CHECK(world.log.of("login_failed").size() == 11);
+    world.reactor.advance(10s);
+    CHECK(world.hello().say(plain("printer", secret)).starts_with("454 4.7.0 "));
+    const auto told = world.log.of("login_failed");
+    REQUIRE(told.size() == 12);
+    CHECK(told.back()["reason"] == "locked out");
+    CHECK(told.back()["count"] == "51");
     check_end(world);
+}
+
+TEST_CASE(
+    "a login that is begun and not finished, or comes octet by octet, ends with the idle time") {
+    for (const std::string_view name : {"", "dX"}) {
+        Guarded world(auth::Mode::local, printer());
+        Device& device = world.hello();
+        CHECK(device.say("AUTH LOGIN\r\n") == "334 VXNlcm5hbWU6\r\n");
+        for (const char octet : name) {
+            world.reactor.advance(1min);
+            CHECK(device.say(std::string(1, octet)).empty());
+        }
+        world.reactor.advance(5min - name.size() * 1min - 1ms);
+        CHECK_FALSE(device.closed());
+        world.reactor.advance(1ms);
+        CHECK(device.listen().starts_with("421 4.4.2 "));
+        CHECK(device.closed());
+        check_end(world);
+    }
 }
 
 TEST_CASE("a success takes no failure back, and a lock counts for what is under way") {

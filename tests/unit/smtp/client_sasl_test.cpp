@@ -150,7 +150,7 @@ TEST_CASE("client: XOAUTH2 and OAUTHBEARER") {
         const std::string command = standard ? "AUTH OAUTHBEARER " + line(oauthbearer_message)
                                              : "AUTH XOAUTH2 " + line(xoauth2_message);
         const ClientScenario taken =
-            scenario(standard ? SaslChoice::automatic : SaslChoice::xoauth2, bearer(),
+            scenario(standard ? SaslChoice::oauthbearer : SaslChoice::automatic, bearer(),
                      {{{}, command, welcome}});
         expect(taken, "ready\n");
         expect_safe_everywhere(taken);

@@ -101,6 +101,37 @@ TEST_CASE("server: every fault has its verdict, and is told at the true end") {
     }
 }
 
+TEST_CASE("server: a message that does not end is given up") {
+    ServerScenario scenario{{}};
+    scenario.settings.max_message_size = 1000;
+    Server server(scenario.settings);
+    server.greet();
+    server.receive("HELO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n");
+    (void)server.next();
+    server.hello({});
+    for (int i = 0; i < 3; ++i) {
+        (void)server.next();
+        server.reply(make_reply(i == 2 ? 354 : 250, "Ok"));
+    }
+    server.sent(server.output().size());
+    const std::string block(limits::read_block - 2, 'x');
+    std::size_t sent = 0;
+    std::string end;
+    while (end.empty() && sent < 2 * limits::body_discard) {
+        server.receive(block + "\r\n");
+        sent += limits::read_block;
+        for (ServerEvent told = server.next();
+             !std::holds_alternative<server_event::NeedInput>(told); told = server.next()) {
+            if (const auto* bad = std::get_if<server_event::Violation>(&told)) end = bad->reason;
+            if (server.finished()) break;
+        }
+    }
+    CHECK(end == "message does not end");
+    CHECK(sent > limits::body_discard);
+    CHECK(sent <= limits::body_discard + 1500 + limits::read_block);
+    CHECK(server.output() == "552 5.3.4 Message is too large and does not end; closing\r\n");
+}
+
 TEST_CASE("server: a message may be exactly as big as allowed") {
     ServerScenario scenario{{head, "12345678\r\n..\r\n.\r\n"}};
     scenario.settings.max_message_size = 13;  // 10 and ".", CRLF: the dot added is not counted

@@ -1,6 +1,7 @@
 // The server machine: whole dialogues, what is answered here, and the order of commands.
 #include <doctest/doctest.h>
 
+#include "base/limits.hpp"
 #include "smtp/server_table.hpp"
 #include "unit/smtp/server_peer.hpp"
 
@@ -137,6 +138,32 @@ TEST_CASE("server: no more recipients than allowed; those refused do not count")
                "452 4.5.3 Too many recipients\r\n" + go_on);
 }
 
+TEST_CASE("server: recipients beyond the limit are errors from a thousand on") {
+    const ServerSettings settings = ServerScenario{}.settings;
+    Server server(settings);
+    server.greet();
+    server.receive("HELO x\r\nMAIL FROM:<a@b.c>\r\n");
+    (void)server.next();
+    server.hello({});
+    (void)server.next();
+    server.reply(make_reply(250, "Ok"));
+    const auto recipients = [&server](std::size_t count) {
+        for (std::size_t i = 0; i < count && !server.finished(); ++i) {
+            server.receive("RCPT TO:<d@e.f>\r\n");
+            if (std::holds_alternative<server_event::Rcpt>(server.next()))
+                server.reply(make_reply(250, "Ok"));
+            server.sent(server.output().size());
+        }
+    };
+    recipients(settings.max_recipients + limits::recipient_overshoot);
+    CHECK(server.errors() == 0);
+    CHECK(server.last_refusal() == "452 4.5.3 Too many recipients");
+    recipients(1);
+    CHECK(server.errors() == 1);
+    recipients(1000);
+    CHECK(server.finished());
+}
+
 TEST_CASE("server: refusals of the upstream leave the session in step") {
     ServerScenario scenario{{"EHLO x\r\nMAIL FROM:<a@b.c>\r\n", "RCPT TO:<d@e.f>\r\n",
                              "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\n", "DATA\r\n",
@@ -168,9 +195,9 @@ TEST_CASE("server: the rows say what the comments promise") {
         CHECK((row.batch == Batch::sync) == (row.verb == Verb::data || row.verb == Verb::starttls));
         // RFC 3207 4, and what ends the session anyway.
         const bool free = row.verb == Verb::noop || row.verb == Verb::ehlo ||
-                          row.verb == Verb::helo || row.verb == Verb::starttls ||
-                          row.verb == Verb::quit || row.verb == Verb::bdat ||
-                          row.verb == Verb::proxy || row.verb == Verb::http;
+                          row.verb == Verb::starttls || row.verb == Verb::quit ||
+                          row.verb == Verb::bdat || row.verb == Verb::proxy ||
+                          row.verb == Verb::http;
         CHECK((row.needs == ServerTable::Needs::nothing) == free);
         CHECK((row.needs == ServerTable::Needs::login) == (row.verb == Verb::mail));
     }
