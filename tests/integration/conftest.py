@@ -153,6 +153,17 @@ def directory(workspace):
 
 
 @pytest.fixture
+def pair(directory, authority, certificate, dovecot):
+    """Two Postfix of this test's own."""
+    os.chmod(directory, 0o755)
+    running = [servers.Postfix(os.path.join(directory, name), authority, certificate, dovecot.auth_socket, free_port()).launch()
+               for name in ("first", "second")]
+    yield running
+    for server in running:
+        server.stop()
+
+
+@pytest.fixture
 def waxseal(directory):
     """waxseal(upstream, ...): a running proxy in front of one upstream or a list of them.
 

@@ -8,7 +8,7 @@ import ssl
 
 import pytest
 
-from support.certificates import NAME, OTHER_NAME
+from support.certificates import NAME, OTHER_NAME, Replaceable
 from support.client import ConnectionEnded
 from support.messages import message
 
@@ -49,18 +49,6 @@ def test_one_of_each_kind_of_key(tls_listener, authority):
         with proxy.client(tls=context) as client:
             assert client.socket.cipher()[0] == suite
             client.ehlo()
-
-
-class Replaceable:
-    """A certificate in files of its own, as a renewing program writes them."""
-
-    def __init__(self, directory, certificate):
-        self.chain, self.key = os.path.join(directory, "tls.crt"), os.path.join(directory, "tls.key")
-        self.put(certificate)
-
-    def put(self, certificate):
-        shutil.copy(certificate.chain, self.chain)
-        shutil.copy(certificate.key, self.key)
 
 
 def peer_certificate(client):

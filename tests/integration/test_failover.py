@@ -1,30 +1,17 @@
 """Two providers: one dies in the middle of the mail; senders have their own; the device's address goes along with XCLIENT."""
 
 import collections
-import os
 import smtplib
 import threading
 
 import pytest
 
-from support import servers
 from support.mailbox import body_hash
 from support.messages import message
 from support.net import free_port, wait_until
 
 MESSAGES, DEVICES = 200, 4
 KILLED_AFTER = 60
-
-
-@pytest.fixture
-def pair(directory, authority, certificate, dovecot):
-    """Two Postfix of this test's own."""
-    os.chmod(directory, 0o755)
-    running = [servers.Postfix(os.path.join(directory, name), authority, certificate, dovecot.auth_socket, free_port()).launch()
-               for name in ("first", "second")]
-    yield running
-    for server in running:
-        server.stop()
 
 
 class Device(threading.Thread):

@@ -11,7 +11,7 @@ from support.clients import CLIENTS, Job, Refused
 from support.mailbox import body_hash
 from support.matrix import BODY, CANNOT
 from support.messages import message
-from support.servers import BY_PASSWORD, BY_TOKEN, PASSWORD, USER
+from support.servers import BY_EXIM, BY_PASSWORD, BY_TOKEN, PASSWORD, USER
 
 MECHANISMS = {
     "plain": lambda smtp, secret: smtp.auth("PLAIN", sasl.plain(USER, secret)),
@@ -26,7 +26,7 @@ BY_SERVER = {
     "postfix-starttls": BY_PASSWORD | BY_TOKEN,
     "postfix-mx": BY_PASSWORD | BY_TOKEN,
     "dovecot-implicit": BY_PASSWORD | BY_TOKEN,
-    "exim-implicit": {"plain", "login", "cram-md5"},
+    "exim-implicit": BY_EXIM,
 }
 CELLS = [(server, mechanism) for server, mechanisms in BY_SERVER.items() for mechanism in sorted(mechanisms)]
 
@@ -62,16 +62,18 @@ WRONG = {"another's": oauth.token("somebody@example.test"), "expired": oauth.tok
 
 
 @pytest.mark.parametrize("mechanism", sorted(BY_PASSWORD))
-def test_wrong_password(endpoint, mechanism):
-    with connect(endpoint("postfix-smtps")) as smtp, pytest.raises(smtplib.SMTPAuthenticationError) as refused:
+@pytest.mark.parametrize("server", ["postfix-smtps", "dovecot-implicit"])
+def test_wrong_password(endpoint, server, mechanism):
+    with connect(endpoint(server)) as smtp, pytest.raises(smtplib.SMTPAuthenticationError) as refused:
         login(smtp, mechanism, "wrong")
     assert refused.value.smtp_code == 535
 
 
 @pytest.mark.parametrize("kind", WRONG)
 @pytest.mark.parametrize("mechanism", sorted(BY_TOKEN))
-def test_wrong_token(endpoint, mechanism, kind):
-    with connect(endpoint("postfix-smtps")) as smtp, pytest.raises(smtplib.SMTPAuthenticationError) as refused:
+@pytest.mark.parametrize("server", ["postfix-smtps", "dovecot-implicit", "exim-implicit"])
+def test_wrong_token(endpoint, server, mechanism, kind):
+    with connect(endpoint(server)) as smtp, pytest.raises(smtplib.SMTPAuthenticationError) as refused:
         login(smtp, mechanism, WRONG[kind])
     assert refused.value.smtp_code == 535
 

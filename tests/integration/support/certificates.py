@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import os
+import shutil
 import ssl
 import subprocess
 import time
@@ -39,6 +40,18 @@ class Certificate:
         """SHA-256 of the leaf, in lower-case hexadecimal."""
         with open(self.chain, encoding="ascii") as file:
             return hashlib.sha256(ssl.PEM_cert_to_DER_cert(file.read())).hexdigest()
+
+
+class Replaceable:
+    """A certificate in files of its own, as a renewing program writes them."""
+
+    def __init__(self, directory, certificate):
+        self.chain, self.key = os.path.join(directory, "tls.crt"), os.path.join(directory, "tls.key")
+        self.put(certificate)
+
+    def put(self, certificate):
+        shutil.copy(certificate.chain, self.chain)
+        shutil.copy(certificate.key, self.key)
 
 
 class Authority:

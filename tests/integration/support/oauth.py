@@ -1,6 +1,7 @@
 """Access tokens, as an authorisation server would issue them: a JSON Web Token signed with HS256 (RFC 7519, RFC 7515)."""
 
 import base64
+import functools
 import hashlib
 import hmac
 import json
@@ -14,8 +15,9 @@ def _text(octets):
     return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
 
 
-def token(account, seconds=3600, secret=SECRET):
-    """For that account, valid for so long; for a negative time, expired."""
+@functools.cache
+def token(account, seconds=86400, secret=SECRET):
+    """For that account, valid for so long; for a negative time, expired. The same one whenever it is asked for."""
     now = int(time.time())
     head = {"typ": "JWT", "alg": "HS256"}
     claims = {"sub": account, "iat": now - 7200, "nbf": now - 7200, "exp": now + seconds}

@@ -20,6 +20,7 @@ PASSWORD = "correct horse=battery+staple"
 MESSAGE_LIMIT = 100 * 1024 * 1024
 BY_PASSWORD = frozenset({"plain", "login", "cram-md5", "scram-sha-256"})
 BY_TOKEN = frozenset({"xoauth2", "oauthbearer"})
+BY_EXIM = (BY_PASSWORD | BY_TOKEN) - {"scram-sha-256"}
 
 
 class Endpoint:
@@ -301,6 +302,7 @@ class Exim(Server):
     def _configuration(self):
         accept = f'{{eq{{$auth2}}{{{USER}}}}}{{eq{{$auth3}}{{{PASSWORD}}}}}'
         accept_login = f'{{eq{{$auth1}}{{{USER}}}}}{{eq{{$auth2}}{{{PASSWORD}}}}}'
+        by_token = self._by_token("xoauth2", f"user={USER}") + self._by_token("oauthbearer", rf"n,a={USER},(\x01host=[^\x01]*\x01port=\d+)?")
         return f"""
 primary_hostname = {NAME}
 spool_directory = {self.path("spool")}
@@ -362,6 +364,19 @@ cram:
   public_name = CRAM-MD5
   server_secret = ${{if eq{{$auth1}}{{{USER}}}{{{PASSWORD}}}fail}}
   server_set_id = $auth1
+{by_token}
+"""
+
+    @staticmethod
+    def _by_token(name, begins):
+        """It cannot verify a signature, but knows the one token that there is."""
+        return rf"""
+{name}:
+  driver = plaintext
+  public_name = {name.upper()}
+  server_prompts = :
+  server_condition = ${{if match{{$auth1}}{{\N^{begins}\x01auth=Bearer {re.escape(oauth.token(USER))}\x01\x01$\N}}}}
+  server_set_id = {USER}
 """
 
     def launch(self):
@@ -373,7 +388,7 @@ cram:
 
     def endpoints(self):
         return {
-            "exim-starttls": Endpoint(self, self.port, "starttls", {"plain", "login", "cram-md5"}),
-            "exim-implicit": Endpoint(self, self.smtps_port, "implicit", {"plain", "login", "cram-md5"}),
+            "exim-starttls": Endpoint(self, self.port, "starttls", BY_EXIM),
+            "exim-implicit": Endpoint(self, self.smtps_port, "implicit", BY_EXIM),
         }
 
