@@ -1,5 +1,6 @@
 """A certificate authority made for one run of the tests, with every kind of good and bad server certificate."""
 
+import base64
 import functools
 import hashlib
 import os
@@ -12,7 +13,12 @@ OTHER_NAME = "mail.example.org"
 
 
 def _openssl(*arguments):
-    subprocess.run(["openssl", *arguments], check=True, stdin=subprocess.DEVNULL, capture_output=True)
+    return subprocess.run(["openssl", *arguments], check=True, stdin=subprocess.DEVNULL, capture_output=True).stdout
+
+
+def pin(key_file):
+    """SHA-256 of its public key (SubjectPublicKeyInfo), in base64."""
+    return base64.b64encode(hashlib.sha256(_openssl("pkey", "-in", key_file, "-pubout", "-outform", "DER")).digest()).decode()
 
 
 def _moment(days):
@@ -48,7 +54,7 @@ class Authority:
         self.directory = str(directory)
         os.makedirs(self.directory, exist_ok=True)
         os.chmod(self.directory, 0o755)
-        self.ca_file = self._path("ca.crt")
+        self.ca_file, self.key = self._path("ca.crt"), self._path("ca.key")
         self._key("ca.key")
         self._write("ca.cnf", self._ca_configuration())
         self._write("index.txt", "")
