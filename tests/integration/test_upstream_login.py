@@ -4,7 +4,6 @@ does not know the password."""
 import base64
 import os
 import re
-import ssl
 
 import pytest
 
@@ -169,10 +168,7 @@ def certified(waxseal, scripted, authority, certificate):
     own = authority.leaf(usage="clientAuth")
 
     def make(mechanisms, upstream, **options):
-        context = certificate.server_context()
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(authority.ca_file)
-        demanding = scripted(context=context, mechanisms=mechanisms)
+        demanding = scripted(context=certificate.server_context(client_ca=authority.ca_file), mechanisms=mechanisms)
         proxy = waxseal(demanding, {"certificate_file": own.chain, "key_file": own.key} | upstream, **options)
         proxy.upstream = demanding
         return proxy

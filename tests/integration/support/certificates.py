@@ -31,7 +31,8 @@ class Certificate:
         self.key = key
 
     def server_context(self, **options):
-        """A Python TLS server context; minimum, maximum and ciphers may be given."""
+        """A Python TLS server context; minimum, maximum and ciphers may be given, and client_ca: who signs the certificates
+        that clients must have."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if "ciphers" in options:
             context.set_ciphers(options["ciphers"])
@@ -39,6 +40,9 @@ class Certificate:
         context.load_cert_chain(self.chain, self.key)
         context.minimum_version = options.get("minimum", ssl.TLSVersion.TLSv1_2)
         context.maximum_version = options.get("maximum", ssl.TLSVersion.TLSv1_3)
+        if "client_ca" in options:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(options["client_ca"])
         return context
 
     def fingerprint(self):
