@@ -1,14 +1,19 @@
 """Two providers: one dies in the middle of the mail; senders have their own; the device's address goes along with XCLIENT."""
 
+import base64
 import collections
 import smtplib
+import struct
 import threading
 
 import pytest
 
+from support import servers
+from support.certificates import NAME, OTHER_NAME
 from support.mailbox import body_hash
 from support.messages import message
 from support.net import free_port, wait_until
+from support.upstream import OFFER
 
 MESSAGES, DEVICES = 200, 4
 KILLED_AFTER = 60
@@ -57,6 +62,12 @@ def send_all(port, token, when_accepted, act):
     return verdicts
 
 
+def copies(pair, token):
+    """How often the servers took each message. One that was killed may deliver again what it took once: the same Received."""
+    taken = {(mail.header("Subject"), mail.header("Received")) for server in pair for mail in server.mailbox.find(token)}
+    return collections.Counter(subject for subject, _ in taken)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["postfix-smtps", "postfix-starttls"])
 def test_one_of_two_is_killed_in_the_middle(waxseal, pair, token, way):
@@ -75,11 +86,9 @@ def test_one_of_two_is_killed_in_the_middle(waxseal, pair, token, way):
     may_have_arrived = {name for name, verdict in refused.items() if verdict == "451 4.4.2"}
     assert len(unknown) <= len(may_have_arrived)
 
-    def copies():
-        return collections.Counter(mail.header("Subject") for server in pair for mail in server.mailbox.find(token))
-
-    wait_until(lambda: accepted <= set(copies()), 60, "every accepted message to be delivered")
-    counted = copies()
+    wait_until(lambda: accepted <= set(copies(pair, token)), 60, "every accepted message to be delivered")
+    wait_until(lambda: not any(server.unfinished() for server in pair), 60, "both queues to be empty")
+    counted = copies(pair, token)
     assert [name for name in accepted if counted[name] != 1] == []
     assert {name for name in counted if name in refused} <= may_have_arrived
     assert sum(counted[name] for name in may_have_arrived) <= len(unknown)
@@ -111,6 +120,47 @@ def test_it_comes_back(waxseal, pair, token):
             and first.mailbox.find(name)
 
     assert wait_until(at_first, 90, "the first one to be used again")
+
+
+# What makes the next upstream take over
+
+BROKEN = {  # how TLS begins; the script, None: a certificate for another name; cause and words in the log
+    "wrong name": ("implicit", None, "tls", f"is for {OTHER_NAME}, not {NAME}"),
+    "STARTTLS refused": ("starttls", {"starttls": b"454 4.7.0 TLS not available"}, "tls", "454 4.7.0 TLS not available"),
+    "greeting": ("implicit", {"greeting": b"554 5.3.2 no service here"}, "unavailable", "554 5.3.2 no service here"),
+    "login": ("implicit", {"auth": b"535 5.7.8 your password has expired"}, "credentials", "535 5.7.8 your password has expired"),
+    "XCLIENT": ("implicit", {"xclient": b"550 5.7.0 you may not"}, "unavailable", "550 5.7.0 you may not"),
+}
+
+
+@pytest.mark.parametrize("when", ["from the start", "later"])
+@pytest.mark.parametrize("kind", BROKEN)
+def test_next_upstream_takes_over(waxseal, scripted, authority, kind, when):
+    """Within the same transaction where the first one was well until then."""
+    tls, script, cause, words = BROKEN[kind]
+    first, second = (scripted(tls, offer=(*OFFER, "XCLIENT ADDR")) for _ in range(2))
+
+    def break_first():
+        first.script = script or {}
+        if script is None:
+            first.context = authority.leaf(dns=(OTHER_NAME,), ip=()).server_context()
+
+    if when == "from the start":
+        break_first()
+    proxy = waxseal([first, second], {"xclient": True})
+    if when == "later":
+        for upstream in (first, second):
+            proxy.wait_event("upstream_ready", upstream=f"upstream-{upstream.port}")
+        break_first()
+    with proxy.client(timeout=60) as client:
+        client.ehlo()
+        assert client.transaction(message("in")).code == 250
+    assert first.messages == [] and len(second.messages) == 1
+    where = {"upstream": f"upstream-{first.port}"}
+    if when == "later":
+        where["session"] = proxy.wait_event("session_end")["session"]
+    failed = proxy.wait_event("upstream_failed", **where)
+    assert failed["cause"] == cause and words in failed["reason"], failed
 
 
 # Routes
@@ -242,3 +292,40 @@ def test_xclient_from_a_device_is_unknown(waxseal, endpoint, token, line):
         assert client.transaction(message(token)).code == 250
     client = wait_until(lambda: upstream.server.client_of(token), 10, "the message in Postfix's log")
     assert "[127.0.0.1]" in client
+
+
+PROXY_HEADERS = {
+    "v1": (b"PROXY TCP4 192.0.2.77 192.0.2.1 4711 25\r\n", b"ADDR=192.0.2.77 PORT=4711 "),
+    "v1, IPv6": (b"PROXY TCP6 2001:db8::77 2001:db8::1 4711 25\r\n", b"ADDR=IPV6:2001:db8::77 PORT=4711 "),
+    "v2": (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes((192, 0, 2, 77, 192, 0, 2, 1)) + struct.pack(">HH", 4711, 25),
+           b"ADDR=192.0.2.77 PORT=4711 "),
+}
+BALANCED = {"proxy_protocol": ["127.0.0.0/8"], "allow": ["192.0.2.0/24", "2001:db8::/32"]}
+
+
+@pytest.mark.parametrize("auth", ["none", "passthrough"])
+@pytest.mark.parametrize("kind", PROXY_HEADERS)
+def test_xclient_has_the_address_of_the_proxy_header(waxseal, scripted, kind, auth):
+    """And not the load balancer's."""
+    header, told = PROXY_HEADERS[kind]
+    upstream = scripted(offer=(*OFFER, "XCLIENT NAME ADDR PORT PROTO HELO LOGIN"))
+    own = {"username": None, "password_file": None} if auth == "passthrough" else {}
+    with waxseal(upstream, {"xclient": True} | own, BALANCED | {"auth": auth}).client(first=header) as client:
+        client.ehlo()
+        if auth == "passthrough":
+            account = base64.b64encode(f"\0{servers.USER}\0{servers.PASSWORD}".encode()).decode()
+            assert client.command(f"AUTH PLAIN {account}").code == 235
+        assert client.transaction(message("in")).code == 250
+    peer = upstream.wait_peer(lambda peer: peer.messages)
+    assert peer.lines("XCLIENT") == [b"XCLIENT " + told + b"NAME=[UNAVAILABLE] HELO=device.example\r\n"]
+    assert [line.split()[0] for line, _ in peer.commands][:4] == [b"EHLO", b"XCLIENT", b"EHLO", b"AUTH"]
+
+
+def test_postfix_sees_the_address_of_the_proxy_header(waxseal, endpoint, token):
+    upstream = endpoint("postfix-smtps")
+    with waxseal(upstream, {"xclient": True}, BALANCED).client(first=PROXY_HEADERS["v1"][0]) as client:
+        client.ehlo()
+        assert client.transaction(message(token)).code == 250
+    assert len(upstream.mailbox.wait(token)) == 1
+    client = wait_until(lambda: upstream.server.client_of(token), 10, "the message in Postfix's log")
+    assert "[192.0.2.77]" in client

@@ -5,7 +5,9 @@ import base64
 import pytest
 
 from support.messages import message
+from support.net import wait_until
 from support.servers import PASSWORD, USER
+from support.upstream import OFFER
 
 SECRETS = ("wr0ng-9a61", PASSWORD)
 
@@ -128,3 +130,41 @@ def test_nothing_in_any_log(passing, scripted):
     for secret in SECRETS:
         for form in (secret, encoded(secret), encoded(f"\0{USER}\0{secret}"), encoded(f"\0{USER}\0{secret}")[:-4]):
             assert form not in text
+
+
+@pytest.mark.parametrize("mechanisms, password", [(("EXTERNAL",), PASSWORD), (("EXTERNAL", "SCRAM-SHA-256"), "x\x01"),
+                                                  (("EXTERNAL", "XOAUTH2"), PASSWORD)], ids=["alone", "SCRAM", "XOAUTH2"])
+def test_our_certificate_vouches_for_no_device(passing, scripted, authority, certificate, mechanisms, password):
+    """Where the upstream has no login that takes a password, EXTERNAL would let in whoever asks."""
+    own = authority.leaf(usage="clientAuth")
+    context = certificate.server_context(client_ca=authority.ca_file)
+    proxy = passing(scripted(context=context, mechanisms=mechanisms), certificate_file=own.chain, key_file=own.key)
+    with proxy.client(timeout=60) as client:
+        client.ehlo()
+        reply = log_in(client, "PLAIN", USER, password)
+        assert reply.code in (451, 454, 501, 535), reply
+        assert client.command("MAIL FROM:<device@example.test>").status == "530 5.7.0"
+    assert proxy.upstream.commands("AUTH") == []
+
+
+def test_xclient_comes_before_the_devices_login(passing, scripted):
+    upstream = scripted(offer=(*OFFER, "XCLIENT NAME ADDR PORT"))
+    proxy = passing(upstream, xclient=True)
+    with proxy.client(source="127.0.0.77") as client:
+        client.ehlo()
+        assert log_in(client, "PLAIN", USER, PASSWORD).code == 235
+        assert client.transaction(message("in")).code == 250
+    peer = upstream.wait_peer(lambda peer: peer.messages)
+    assert [line.split()[0] for line, _ in peer.commands][:4] == [b"EHLO", b"XCLIENT", b"EHLO", b"AUTH"]
+    assert b" ADDR=127.0.0.77 " in peer.lines("XCLIENT")[0]
+
+
+def test_postfix_sees_the_device_that_logged_in(passing, endpoint, token):
+    upstream = endpoint("postfix-smtps")
+    with passing(upstream, xclient=True).client(source="127.0.0.77") as client:
+        client.ehlo()
+        assert log_in(client, "PLAIN", USER, PASSWORD).code == 235
+        assert client.transaction(message(token)).code == 250
+    assert len(upstream.mailbox.wait(token)) == 1
+    client = wait_until(lambda: upstream.server.client_of(token), 10, "the message in Postfix's log")
+    assert "[127.0.0.77]" in client

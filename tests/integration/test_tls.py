@@ -1,11 +1,12 @@
 """TLS towards the upstream: what is verified, what works, what is refused before a credential is sent."""
 
+import base64
 import ssl
 
 import pytest
 
 from support.attempts import attempt, nothing_leaked
-from support.certificates import NAME, OTHER_NAME
+from support.certificates import NAME, OTHER_NAME, pin
 from support.messages import message
 from support.net import free_port
 
@@ -128,12 +129,88 @@ def test_old_tls_is_refused(waxseal, scripted, authority, version, tls):
 @BOTH
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
 def test_server_that_wants_a_client_certificate(waxseal, scripted, authority, version, tls):
-    context = authority.leaf().server_context(minimum=version, maximum=version)
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_verify_locations(authority.ca_file)
+    context = authority.leaf().server_context(minimum=version, maximum=version, client_ca=authority.ca_file)
     proxy = waxseal(scripted(tls, context=context))
     attempt(proxy, "451 4.7.5", retry=False)
     proxy.wait_text("wants a client certificate")
+
+
+# Pins and versions
+
+V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+WRONG_PIN = base64.b64encode(bytes(range(32))).decode()
+UNPINNED = "public key is not the pinned one"
+
+
+def in_hex(text):
+    return base64.b64decode(text).hex()
+
+
+def good(ours, _theirs):
+    return ours.leaf()
+
+
+def pinned(make, pins, only=False, form=str):
+    """The server's certificate, and the keys of [[upstream]] with these pins; leaf and ca stand for those that the server has."""
+
+    def prepare(ours, theirs):
+        own = make(ours, theirs)
+        known = {"leaf": pin(own.key), "ca": pin(ours.key)}
+        return own, {"pin_sha256": [form(known.get(one, one)) for one in pins], "pin_only": only}
+
+    return prepare
+
+
+def versions(changes):
+    return lambda ours, theirs: (ours.leaf(), changes)
+
+
+WRONG_NAME, SELF_SIGNED, UNTRUSTED = (BAD[kind][0] for kind in ("other name", "self-signed", "of another authority"))
+RULES = {  # what the server shows and what is configured; versions the server has; the version used, or why there is none
+    "leaf": (pinned(good, ["leaf"]), {}, "TLSv1.3"),
+    "leaf in hexadecimal": (pinned(good, ["leaf"], form=in_hex), {}, "TLSv1.3"),
+    "leaf in TLS 1.2": (pinned(good, ["leaf"]), {"maximum": V12}, "TLSv1.2"),
+    "CA": (pinned(good, ["ca"]), {}, "TLSv1.3"),
+    "CA in hexadecimal": (pinned(good, ["ca"], form=in_hex), {}, "TLSv1.3"),
+    "one of two": (pinned(good, [WRONG_PIN, "leaf"]), {}, "TLSv1.3"),
+    "wrong": (pinned(good, [WRONG_PIN]), {}, UNPINNED),
+    "wrong in hexadecimal": (pinned(good, [WRONG_PIN], form=in_hex), {}, UNPINNED),
+    "wrong in TLS 1.2": (pinned(good, [WRONG_PIN]), {"maximum": V12}, UNPINNED),
+    "right, other name": (pinned(WRONG_NAME, ["leaf"]), {}, f"is for {OTHER_NAME}, not {NAME}"),
+    "right, other authority": (pinned(UNTRUSTED, ["leaf"]), {}, "not trusted"),
+    "right, self-signed": (pinned(SELF_SIGNED, ["leaf"]), {}, "self-signed"),
+    "only, right": (pinned(good, ["leaf"], True), {}, "TLSv1.3"),
+    "only, right, self-signed": (pinned(SELF_SIGNED, ["leaf"], True), {}, "TLSv1.3"),
+    "only, right, self-signed, in hexadecimal": (pinned(SELF_SIGNED, ["leaf"], True, in_hex), {}, "TLSv1.3"),
+    "only, right, other name": (pinned(WRONG_NAME, ["leaf"], True), {}, "TLSv1.3"),
+    "only, wrong": (pinned(good, [WRONG_PIN], True), {}, UNPINNED),
+    "only, wrong, self-signed": (pinned(SELF_SIGNED, [WRONG_PIN], True), {}, UNPINNED),
+    "only, CA": (pinned(good, ["ca"], True), {}, UNPINNED),
+    "max 1.2": (versions({"max_tls": "1.2"}), {}, "TLSv1.2"),
+    "min 1.3": (versions({"min_tls": "1.3"}), {}, "TLSv1.3"),
+    "min 1.3, server of 1.2": (versions({"min_tls": "1.3"}), {"maximum": V12}, "server does not offer TLS 1.3"),
+    "max 1.2, server of 1.3": (versions({"max_tls": "1.2"}), {"minimum": V13}, "server does not offer TLS 1.2"),
+}
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_pins_and_versions(waxseal, scripted, authority, stranger, kind):
+    prepare, server, expected = RULES[kind]
+    own, changes = prepare(authority, stranger)
+    upstream = scripted(context=own.server_context(**server))
+    if changes.get("pin_only"):
+        changes["ca_file"] = None
+    proxy = waxseal(upstream, changes)
+    if expected.startswith("TLSv1."):
+        attempt(proxy, "250 2.0.0", retry=False)
+        assert proxy.wait_event("session_end")["upstream_tls"] == expected
+        assert len(upstream.messages) == 1
+    else:
+        attempt(proxy, "451 4.7.5", retry=False)
+        failed = proxy.wait_event("upstream_failed", cause="tls")
+        assert expected in failed["reason"], failed
+        nothing_leaked(upstream)
+        assert upstream.in_tls == b""
 
 
 def test_system_trust_store_does_not_know_our_authority(waxseal, scripted):

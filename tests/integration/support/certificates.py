@@ -1,5 +1,6 @@
 """A certificate authority made for one run of the tests, with every kind of good and bad server certificate."""
 
+import base64
 import functools
 import hashlib
 import os
@@ -13,7 +14,12 @@ OTHER_NAME = "mail.example.org"
 
 
 def _openssl(*arguments):
-    subprocess.run(["openssl", *arguments], check=True, stdin=subprocess.DEVNULL, capture_output=True)
+    return subprocess.run(["openssl", *arguments], check=True, stdin=subprocess.DEVNULL, capture_output=True).stdout
+
+
+def pin(key_file):
+    """SHA-256 of its public key (SubjectPublicKeyInfo), in base64."""
+    return base64.b64encode(hashlib.sha256(_openssl("pkey", "-in", key_file, "-pubout", "-outform", "DER")).digest()).decode()
 
 
 def _moment(days):
@@ -26,7 +32,8 @@ class Certificate:
         self.key = key
 
     def server_context(self, **options):
-        """A Python TLS server context; minimum, maximum and ciphers may be given."""
+        """A Python TLS server context; minimum, maximum and ciphers may be given, and client_ca: who signs the certificates
+        that clients must have."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if "ciphers" in options:
             context.set_ciphers(options["ciphers"])
@@ -34,6 +41,9 @@ class Certificate:
         context.load_cert_chain(self.chain, self.key)
         context.minimum_version = options.get("minimum", ssl.TLSVersion.TLSv1_2)
         context.maximum_version = options.get("maximum", ssl.TLSVersion.TLSv1_3)
+        if "client_ca" in options:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(options["client_ca"])
         return context
 
     def fingerprint(self):
@@ -61,7 +71,7 @@ class Authority:
         self.directory = str(directory)
         os.makedirs(self.directory, exist_ok=True)
         os.chmod(self.directory, 0o755)
-        self.ca_file = self._path("ca.crt")
+        self.ca_file, self.key = self._path("ca.crt"), self._path("ca.key")
         self._key("ca.key")
         self._write("ca.cnf", self._ca_configuration())
         self._write("index.txt", "")

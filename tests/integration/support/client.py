@@ -37,12 +37,14 @@ class ConnectionEnded(AssertionError):
 
 
 class Client:
-    """tls: a context of Python's, where TLS comes first."""
+    """tls: a context of Python's, where TLS comes first. source: our own address. first: what comes before all else, such as
+    a PROXY header."""
 
-    def __init__(self, port, host="127.0.0.1", timeout=20, greeting=True, tls=None, server_name=NAME):
-        self.socket = socket.create_connection((host, port), timeout=timeout)
+    def __init__(self, port, host="127.0.0.1", timeout=20, greeting=True, tls=None, server_name=NAME, source=None, first=b""):
+        self.socket = socket.create_connection((host, port), timeout, (source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._input = b""
+        self.send(first)
         if tls:
             self.handshake(tls, server_name)
         if greeting:

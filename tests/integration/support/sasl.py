@@ -22,15 +22,22 @@ def scram_sha_256(username, password):
             assert fields["v"] == expected[0], "the server does not know the password"
             return ""
         assert fields["r"].startswith(nonce)
-        salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(fields["s"]), int(fields["i"]))
         final = f"c=biws,r={fields['r']}"
-        signed = f"{first},{challenge.decode()},{final}".encode()
-        key = _mac(salted, b"Client Key")
-        proof = bytes(a ^ b for a, b in zip(key, _mac(hashlib.sha256(key).digest(), signed)))
-        expected.append(base64.b64encode(_mac(_mac(salted, b"Server Key"), signed)).decode())
-        return f"{final},p={base64.b64encode(proof).decode()}"
+        proof, signature = scram_proofs(password, base64.b64decode(fields["s"]), int(fields["i"]),
+                                        f"{first},{challenge.decode()},{final}")
+        expected.append(signature)
+        return f"{final},p={proof}"
 
     return step
+
+
+def scram_proofs(password, salt, iterations, messages):
+    """RFC 5802 3: ClientProof and ServerSignature, each in base64."""
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    key = _mac(salted, b"Client Key")
+    proof = bytes(a ^ b for a, b in zip(key, _mac(hashlib.sha256(key).digest(), messages.encode())))
+    signature = _mac(_mac(salted, b"Server Key"), messages.encode())
+    return base64.b64encode(proof).decode(), base64.b64encode(signature).decode()
 
 
 def _mac(key, text):

@@ -7,6 +7,7 @@ import os
 import pwd
 import re
 import shutil
+import stat
 import subprocess
 
 from . import oauth
@@ -21,6 +22,14 @@ MESSAGE_LIMIT = 100 * 1024 * 1024
 BY_PASSWORD = frozenset({"plain", "login", "cram-md5", "scram-sha-256"})
 BY_TOKEN = frozenset({"xoauth2", "oauthbearer"})
 BY_EXIM = (BY_PASSWORD | BY_TOKEN) - {"scram-sha-256"}
+
+
+def _mode(path):
+    """0 when it is gone."""
+    try:
+        return os.stat(path).st_mode
+    except FileNotFoundError:
+        return 0
 
 
 class Endpoint:
@@ -251,6 +260,12 @@ postlog unix-dgram n - n - 1 postlogd
     def kill(self):
         """Without a word, master and all that it started; what it accepted stays in its queue until launch()."""
         self.process.kill_all()
+
+    def unfinished(self):
+        """Messages in its queue that are whole (only those have a mode that says so) and not delivered yet."""
+        paths = [os.path.join(folder, name) for queue in ("maildrop", "incoming", "active", "deferred")
+                 for folder, _, names in os.walk(self.path("queue", queue)) for name in names]
+        return [path for path in paths if _mode(path) & stat.S_IXUSR]
 
     def client_of(self, token):
         """The client, as name[address], that brought the message with that token in its Message-ID."""

@@ -2,8 +2,9 @@
 
     with ScriptedUpstream(certificate, "starttls", {"mail": b"421 4.3.2 going down", "end": stall}) as upstream: ...
 
-Steps, in their order: handshake (before TLS begins, whichever way), greeting, ehlo (in clear), starttls, ehlo_tls, auth,
-mail, rcpt, data, body (the first octets of the content have come), end (the end of data), rset, noop, quit.
+Steps, in their order: handshake (before TLS begins, whichever way), greeting, ehlo (in clear), starttls, ehlo_tls, xclient,
+auth (the verdict), mail, rcpt, data, body (the first octets of the content have come), end (the end of data), rset, noop, quit.
+Within a login (logins.py): challenge (what refuses a token), signature (the last message of SCRAM); octets, or one for each time.
 An action is octets (a reply; CRLF is added), a function of the Peer (may return a reply, may end the connection),
 or a list: one action for each time, None being the normal course.
 """
@@ -14,6 +15,7 @@ import ssl
 import threading
 
 from .certificates import NAME
+from .logins import LOGINS, Cancelled
 from .net import wait_until
 from .servers import PASSWORD, USER
 from .wire import Ended, Wire
@@ -43,6 +45,7 @@ class Peer:
         self.upstream, self.wire, self.number = upstream, wire, number
         self.commands = []  # (line, was inside TLS)
         self.credentials = None
+        self.farewell = None  # what the client said when its token was refused
         self.messages = []
         self.body = b""  # of the message under way, as on the wire
         self.ended = None
@@ -114,24 +117,31 @@ class Peer:
         mechanism, _, response = argument.partition(b" ")
         if not self.wire.tls:
             self.wire.send(b"538 5.7.11 not in clear\r\n")
-        elif mechanism == b"PLAIN":
-            octets = base64.b64decode(response or self._ask(b""))
-            self.credentials = tuple(part.decode() for part in octets.split(b"\0")[1:])
-            self._judge()
-        elif mechanism == b"LOGIN":
-            user = base64.b64decode(response or self._ask(b"Username:")).decode()
-            self.credentials = (user, base64.b64decode(self._ask(b"Password:")).decode())
-            self._judge()
-        else:
+            return
+        if mechanism not in LOGINS:
             self.wire.send(b"504 5.5.4 no such mechanism\r\n")
+            return
+        try:
+            self.authenticated = LOGINS[mechanism](self, response)
+            verdict = b"235 2.7.0 welcome" if self.authenticated else b"535 5.7.8 wrong"
+        except Cancelled:
+            verdict = b"501 5.7.0 cancelled"
+        self._act("auth", verdict)
 
-    def _ask(self, challenge):
+    def ask(self, challenge):
+        """The answer to it, in base64 as it came."""
         self.wire.send(b"334 " + base64.b64encode(challenge) + b"\r\n")
-        return self.wire.read_line().strip()
+        answer = self.wire.read_line().strip()
+        if answer == b"*":
+            raise Cancelled
+        return answer
 
-    def _judge(self):
-        self.authenticated = self.credentials == (USER, PASSWORD)
-        self._act("auth", b"235 2.7.0 welcome" if self.authenticated else b"535 5.7.8 wrong")
+    def _on_xclient(self, _argument):
+        """All begins anew, but for TLS."""
+        if not any(line.startswith("XCLIENT") for line in self.upstream.offer):
+            self.wire.send(b"502 5.5.1 not offered\r\n")
+        elif self._act("xclient", b"220 " + NAME.encode() + b" ESMTP scripted"):
+            self.authenticated, self._mail = False, None
 
     def _on_mail(self, argument):
         if not self.authenticated:
@@ -187,13 +197,13 @@ class Peer:
 
 class ScriptedUpstream:
     def __init__(self, certificate, tls="implicit", script=None, context=None, offer=OFFER, mechanisms=("PLAIN", "LOGIN"),
-                 ca_file=None, host="127.0.0.1"):
-        self.tls, self.offer, self.mechanisms = tls, offer, mechanisms
+                 ca_file=None, host="127.0.0.1", tokens=()):
+        self.tls, self.offer, self.mechanisms, self.tokens = tls, offer, mechanisms, tokens
         self.host, self.server_name, self.ca_file = host, NAME, ca_file
         self.username, self.password = USER, PASSWORD
         self.script = {} if script is None else script
         self.peers = []
-        self._context = context or certificate.server_context()
+        self.context = context or certificate.server_context()
         self._times = {}
         self._lock = threading.Lock()
         self._listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512)
@@ -221,7 +231,7 @@ class ScriptedUpstream:
                 sock, _ = self._listener.accept()
             except OSError:
                 return
-            peer = Peer(self, Wire(sock, self._context), len(self.peers))
+            peer = Peer(self, Wire(sock, self.context), len(self.peers))
             self.peers.append(peer)
             threading.Thread(target=peer.run, daemon=True).start()
 

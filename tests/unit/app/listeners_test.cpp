@@ -138,12 +138,13 @@ TEST_CASE("users: the error names the user and the key") {
     config.user.resize(2);
     config.user[0].name = "one";
     config.user[0].password_hash = "$unknown$secret";
+    config.user[0].password_hash_place = "f:3:17";
     config.user[1].name = "two";
     config.user[1].password_file = directory.path() + "/absent";
     std::vector<Error> errors;
     CHECK(make_users(config, errors)->all().empty());
     REQUIRE(errors.size() == 2);
-    CHECK(errors[0].text.starts_with("[[user]] \"one\" password_hash: "));
+    CHECK(errors[0].text.starts_with("f:3:17: [[user]] password_hash: "));
     CHECK(errors[0].text.find("secret") == std::string::npos);
     CHECK(errors[1].text.starts_with("[[user]] \"two\" password_file: " + directory.path()));
 }
