@@ -19,7 +19,8 @@ std::expected<auth::Verifier, Error> verifier(const config::User& user) {
     if (!user.password_hash.empty()) {
         auto parsed = auth::Verifier::parse(user.password_hash);
         if (!parsed)
-            return std::unexpected(Error{section(user, "password_hash") + parsed.error().text});
+            return std::unexpected(Error{user.password_hash_place +
+                                         ": [[user]] password_hash: " + parsed.error().text});
         return parsed;
     }
     auto password = read_password(user.password_file);

@@ -142,6 +142,7 @@ struct User {
     std::string name;
     std::string password_file;         // absolute; this or password_hash
     std::string password_hash;         // begins with "$"; not looked into here
+    std::string password_hash_place;   // FILE:LINE:COL, for whoever does
     std::vector<Network> allow;        // from where; empty: from anywhere
     std::vector<std::string> senders;  // reverse-paths, as in Route; empty: any
     std::string upstream;              // a name; empty: those of the listener

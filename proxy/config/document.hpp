@@ -17,6 +17,7 @@ struct Place {
     unsigned line = 0;
     unsigned column = 0;
 };
+[[nodiscard]] std::string to_string(const Place& place);  // FILE:LINE:COL, safe for one line
 
 struct Value {
     enum class Kind { string, integer, boolean, list, other };

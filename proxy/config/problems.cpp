@@ -16,9 +16,14 @@ constexpr std::size_t longest_quote = 64;
 
 }  // namespace
 
+std::string to_string(const Place& place) {
+    std::string result = text::escape(place.source, longest_line);
+    if (place.line == 0) return result;
+    return result + ':' + std::to_string(place.line) + ':' + std::to_string(place.column);
+}
+
 std::string Problem::to_string() const {
-    std::string result = text::escape(source, longest_line);
-    if (line > 0) result += ':' + std::to_string(line) + ':' + std::to_string(column);
+    std::string result = config::to_string(Place{source, line, column});
     result += ": ";
     if (warning) result += "warning: ";
     return result + text::escape(text, longest_line);

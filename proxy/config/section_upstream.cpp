@@ -89,11 +89,13 @@ constexpr std::array rows{
     Key<Upstream>{
         "pin_sha256", "list of SHA-256", R"(["47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="])",
         "no pin",
-        "Public keys of which its certificate must have one, beside a good chain and name.",
+        "Public keys of which a certificate of its chain must have one, beside a good chain and "
+        "name.",
         read_pins},
-    Key<Upstream>{"pin_only", "true | false", "false", "",
-                  "The pin instead of chain and name: for a self-signed certificate.",
-                  read_flag<&Upstream::pin_only>},
+    Key<Upstream>{
+        "pin_only", "true | false", "false", "",
+        "The pin, of its own key, instead of chain and name: for a self-signed certificate.",
+        read_flag<&Upstream::pin_only>},
     Key<Upstream>{"auth",
                   "auto | none | plain | login | cram-md5 | scram-sha-256 | xoauth2 | oauthbearer "
                   "| external",
@@ -114,9 +116,10 @@ constexpr std::array rows{
                   read_certificate<&Certificate::certificate_file>},
     Key<Upstream>{"key_file", "path", R"("client.key")", "no client certificate", "PEM key of it.",
                   read_certificate<&Certificate::key_file>},
-    Key<Upstream>{"xclient", "true | false", "false", "",
-                  "Tells the client's address to an upstream that offers XCLIENT.",
-                  read_flag<&Upstream::xclient>},
+    Key<Upstream>{
+        "xclient", "true | false", "false", "",
+        "Tells the client's address, port and HELO name to an upstream that offers XCLIENT.",
+        read_flag<&Upstream::xclient>},
     Key<Upstream>{
         "max_connections", "number", "10", "",
         "Connections to it at once; further sessions wait their turn, within timeouts.queue.",

@@ -25,6 +25,7 @@ void read_password_hash(const Given& given, User& target) {
             "prints, or the password into a file of its own and password_file");
     }
     target.password_hash = *text;
+    target.password_hash_place = to_string(given.entry.value.place);
 }
 
 template <auto Member>
@@ -53,8 +54,9 @@ constexpr std::array user_rows{
               "required, or password_hash",
               "File with the password; one newline at the end is ignored.",
               read_text<&User::password_file>},
-    Key<User>{"password_hash", "text", R"("$pbkdf2-sha256$...")", "required, or password_file",
-              "What `waxseal hash-password` prints for the password.", read_password_hash},
+    Key<User>{"password_hash", "text", R"("$scram-sha-256$100000$...")",
+              "required, or password_file", "What `waxseal hash-password` prints for the password.",
+              read_password_hash},
     Key<User>{"allow", "list of networks", R"(["192.168.1.0/24"])", "from anywhere",
               "From where this user may log in.", read_networks<&User::allow, false>},
     Key<User>{"senders", "list of senders", R"(["scanner@example.com", "*@example.com"])", "any",

@@ -73,7 +73,7 @@ constexpr std::array timeouts_rows{
                   "Name lookup and connecting to the upstream.",
                   read_duration<&Timeouts::connect, 1, day>},
     Key<Timeouts>{"tls_handshake", "duration", R"("15s")", "",
-                  "The TLS handshake with the upstream.",
+                  "The TLS handshake, with a device and with the upstream.",
                   read_duration<&Timeouts::tls_handshake, 1, day>},
     Key<Timeouts>{"upstream_reply", "duration", R"("5m")", "", "The upstream's reply to a command.",
                   read_duration<&Timeouts::upstream_reply, 1, day>},
