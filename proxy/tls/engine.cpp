@@ -129,6 +129,9 @@ Event Engine::State::read() {
         // 0 is an empty record. Tickets do not come here: their signal is off.
         if (code != 0 && code != MBEDTLS_ERR_SSL_WANT_READ) return failed(code);
         if (wire.starved()) return NeedInput{};
+        // mbedTLS would pass over it for ever; it belongs to the handshake (RFC 8446 5).
+        if (wire.record_type() == MBEDTLS_SSL_MSG_CHANGE_CIPHER_SPEC)
+            return failed(MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE);
         if (++quiet_records > limits::tls_quiet_records) {
             return broken(flood_reason(is_client()), MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE);
         }

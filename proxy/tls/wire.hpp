@@ -44,6 +44,8 @@ class Wire {
         return header_[0] == 21 && header_[3] == 0 && header_[4] == 2 ? description_ : -1;
     }
 
+    // The type in the last record's header, which in TLS 1.3 may not be what is inside.
+    [[nodiscard]] int record_type() const noexcept { return header_[0]; }
     // The body's length in the last record's header, as far as that is there.
     [[nodiscard]] std::size_t body_size() const noexcept {
         return static_cast<std::size_t>(header_[3]) << 8U | header_[4];
