@@ -72,10 +72,18 @@ Event Engine::State::advance() {
     return NeedInput{};
 }
 
+// Of the body of a record. RFC 5246 6.2.3. TLS 1.3 says it of what is inside, its type and padding
+// included, which mbedTLS does not see to (RFC 8446 5.2, 5.4): the tag around it is 16 octets.
+std::size_t Engine::State::largest_record() const {
+    return mbedtls_ssl_get_version_number(ssl.get()) == MBEDTLS_SSL_VERSION_TLS1_3
+               ? limits::tls_record + 1 + 16
+               : limits::tls_record + 2048;
+}
+
 Event Engine::State::shake_hands() {
     for (;;) {
         if (wire.plaintext()) return broken(plaintext_reason(is_client()));
-        wire.allow_record();
+        wire.allow_record(largest_record());
         const int code = mbedtls_ssl_handshake(ssl.get());
         if (code == 0) return finish_handshake();
         if (code != MBEDTLS_ERR_SSL_WANT_READ) return failed(code);
@@ -108,7 +116,7 @@ Event Engine::State::finish_handshake() {
 
 Event Engine::State::read() {
     for (;;) {
-        wire.allow_record();
+        wire.allow_record(largest_record());
         // Reading nothing decrypts the next record and leaves it in place: then its size is known.
         unsigned char none = 0;
         const int code = mbedtls_ssl_read(ssl.get(), &none, 0);
@@ -121,6 +129,9 @@ Event Engine::State::read() {
         // 0 is an empty record. Tickets do not come here: their signal is off.
         if (code != 0 && code != MBEDTLS_ERR_SSL_WANT_READ) return failed(code);
         if (wire.starved()) return NeedInput{};
+        // mbedTLS would pass over it for ever; it belongs to the handshake (RFC 8446 5).
+        if (wire.record_type() == MBEDTLS_SSL_MSG_CHANGE_CIPHER_SPEC)
+            return failed(MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE);
         if (++quiet_records > limits::tls_quiet_records) {
             return broken(flood_reason(is_client()), MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE);
         }
@@ -175,6 +186,10 @@ Event Engine::State::broken(std::string reason, int alert) {
 int Engine::State::unsent_alert(int code) const {
     if (phase == Phase::established && code == MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE)
         return MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE;
+    // The latter when the length is beyond its buffer.
+    if ((code == MBEDTLS_ERR_SSL_INVALID_RECORD || code == MBEDTLS_ERR_SSL_BAD_INPUT_DATA) &&
+        wire.body_size() > limits::tls_record)
+        return MBEDTLS_SSL_ALERT_MSG_RECORD_OVERFLOW;
     // RFC 5246 7.4.6.
     if (code == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE &&
         mbedtls_ssl_get_version_number(ssl.get()) == MBEDTLS_SSL_VERSION_TLS1_2)

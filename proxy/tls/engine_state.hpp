@@ -45,6 +45,7 @@ struct Engine::State {
     std::expected<void, Error> set_up_server();
     std::expected<void, Error> set_up(int code);
 
+    [[nodiscard]] std::size_t largest_record() const;
     Event advance();
     Event shake_hands();
     Event finish_handshake();

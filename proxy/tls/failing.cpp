@@ -41,10 +41,14 @@ void Engine::State::look_at_message(int code, Failing& failing) const {
     if (code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) failing.alert = message[1];
     if (context.MBEDTLS_PRIVATE(in_msgtype) != MBEDTLS_SSL_MSG_HANDSHAKE) return;
     if (code == MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE) failing.handshake = message[0];
-    if (!is_client() && failing.stage == Failing::Stage::before_reply) {
-        const std::size_t size =
-            std::max(context.MBEDTLS_PRIVATE(in_msglen), context.MBEDTLS_PRIVATE(in_hslen));
-        look_at_hello({reinterpret_cast<const char*>(message), size}, failing);
+    if (failing.stage != Failing::Stage::before_reply) return;
+    const std::size_t size =
+        std::max(context.MBEDTLS_PRIVATE(in_msglen), context.MBEDTLS_PRIVATE(in_hslen));
+    const std::string_view hello(reinterpret_cast<const char*>(message), size);
+    if (is_client()) {
+        failing.downgraded = announces_downgrade(hello);
+    } else {
+        look_at_hello(hello, failing);
     }
 }
 

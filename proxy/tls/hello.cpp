@@ -7,6 +7,7 @@ namespace waxseal::tls {
 namespace {
 
 constexpr std::size_t header = 4;  // type and length
+constexpr std::size_t version = 2;
 constexpr std::size_t random = 32;
 
 // A big-endian number of `size` octets, taken off the front; nothing when there are fewer.
@@ -24,8 +25,8 @@ std::optional<Hello> read_hello(std::string_view message) {
     constexpr char client_hello = 1;
     if (message.size() < header || message.front() != client_hello) return std::nullopt;
     message.remove_prefix(header);
-    const auto version = take_number(message, 2);
-    if (!version || message.size() < random) return std::nullopt;
+    const auto offered = take_number(message, version);
+    if (!offered || message.size() < random) return std::nullopt;
     message.remove_prefix(random);
     const auto session = take_number(message, 1);
     if (!session || message.size() < *session) return std::nullopt;
@@ -33,10 +34,19 @@ std::optional<Hello> read_hello(std::string_view message) {
     const auto size = take_number(message, 2);
     if (!size || message.size() < *size) return std::nullopt;
     std::string_view suites = message.substr(0, *size);
-    Hello hello{static_cast<int>(*version), {}};
+    Hello hello{static_cast<int>(*offered), {}};
     while (const auto suite = take_number(suites, 2))
         hello.suites.push_back(static_cast<int>(*suite));
     return hello;
+}
+
+bool announces_downgrade(std::string_view message) {
+    constexpr char server_hello = 2;
+    constexpr std::string_view mark = "DOWNGRD";  // and one octet, 0 or 1
+    if (message.size() < header + version + random || message.front() != server_hello) return false;
+    return message.substr(header + version, random)
+        .substr(random - mark.size() - 1)
+        .starts_with(mark);
 }
 
 }  // namespace waxseal::tls

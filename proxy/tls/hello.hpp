@@ -1,4 +1,4 @@
-// Private to proxy/tls: what a ClientHello offers, for the reason why it was refused. Pure.
+// Private to proxy/tls: what a hello says, for the reason why it was refused. Pure.
 #pragma once
 
 #include <optional>
@@ -15,5 +15,8 @@ struct Hello {
 // `message` begins with the header of the handshake message (RFC 5246 7.4.1.2); it may end anywhere
 // behind the suites. Nothing when it is no ClientHello or ends before.
 [[nodiscard]] std::optional<Hello> read_hello(std::string_view message);
+
+// A ServerHello of a server that could do more than the version it was asked for (RFC 8446 4.1.3).
+[[nodiscard]] bool announces_downgrade(std::string_view message);
 
 }  // namespace waxseal::tls

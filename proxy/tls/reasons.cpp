@@ -215,6 +215,12 @@ std::string handshake_code_reason(int code, const Failing& failing) {
                    error_text(code);
         case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
             return "client sent no certificate";
+        case MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER:
+            if (failing.downgraded) {
+                return "server was asked for an older TLS than we offered: somebody on the way "
+                       "changes the handshake (downgrade)";
+            }
+            [[fallthrough]];
         default:
             return "TLS handshake failed: " + error_text(code);
     }

@@ -45,6 +45,7 @@ struct Failing {
     int alert = -1;                   // the description octet of a fatal alert from the peer
     int handshake = -1;               // the type of the handshake message that was refused
     std::string_view only_version{};  // client role: the one version that we offer, if it is one
+    bool downgraded = false;          // client role: the ServerHello announces it
     int hello_version = -1;           // server role: of the ClientHello that was refused
     Suites hello_suites = Suites::any;
 };

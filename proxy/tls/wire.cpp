@@ -27,7 +27,7 @@ void Wire::follow(std::string_view octets) noexcept {
             header_[header_have_++] = static_cast<unsigned char>(octets[i++]);
             if (header_have_ < header_.size()) continue;
             header_have_ = 0;
-            body_left_ = static_cast<std::size_t>(header_[3]) << 8U | header_[4];
+            body_left_ = body_size();
         } else {
             const std::size_t n = std::min(body_left_, octets.size() - i);
             body_left_ -= n;
@@ -58,6 +58,7 @@ int Wire::on_receive(void* wire, unsigned char* octets, std::size_t size) noexce
         self.outcome_ = Outcome::gated;
         return MBEDTLS_ERR_SSL_WANT_READ;
     }
+    if (self.body_left_ > self.largest_) return MBEDTLS_ERR_SSL_INVALID_RECORD;
     if (self.in_.empty()) {
         self.outcome_ = self.ended_ ? Outcome::ended : Outcome::starved;
         return self.ended_ ? 0 : MBEDTLS_ERR_SSL_WANT_READ;

@@ -25,8 +25,10 @@ class Wire {
         partial_ = 0;
     }
 
-    // One more record may be begun; one that is under way may be finished, and no more.
-    void allow_record() noexcept {
+    // One more record may be begun; one that is under way may be finished, and no more. A body of
+    // more than `largest` octets is an invalid record before it is there.
+    void allow_record(std::size_t largest) noexcept {
+        largest_ = largest;
         may_begin_ = at_boundary();
         outcome_ = Outcome::served;
     }
@@ -40,6 +42,13 @@ class Wire {
     // refuses our certificate says so before it has keys for it, which mbedTLS cannot read.
     [[nodiscard]] int clear_alert() const noexcept {
         return header_[0] == 21 && header_[3] == 0 && header_[4] == 2 ? description_ : -1;
+    }
+
+    // The type in the last record's header, which in TLS 1.3 may not be what is inside.
+    [[nodiscard]] int record_type() const noexcept { return header_[0]; }
+    // The body's length in the last record's header, as far as that is there.
+    [[nodiscard]] std::size_t body_size() const noexcept {
+        return static_cast<std::size_t>(header_[3]) << 8U | header_[4];
     }
 
     // Octets received that are not in a whole record given to mbedTLS.
@@ -65,6 +74,7 @@ class Wire {
     std::size_t body_left_ = 0;
     std::size_t partial_ = 0;  // octets of the current record that mbedTLS already has
     std::size_t records_ = 0;
+    std::size_t largest_ = 0;
     int description_ = -1;  // the last octet of the current record
     bool may_begin_ = false;
     Outcome outcome_ = Outcome::served;

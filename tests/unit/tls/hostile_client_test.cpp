@@ -1,6 +1,7 @@
 // What a hostile client may do to our server: floods, renegotiation, KeyUpdate, tiny and huge
 // messages.
 #include "base/limits.hpp"
+#include "flight.hpp"
 #include "raw_server.hpp"
 #include "tls/hello.hpp"
 
@@ -57,7 +58,9 @@ TEST_CASE("renegotiation is refused, a thousand times is too often") {
     joined.client.send_record(MBEDTLS_SSL_MSG_HANDSHAKE, client_hello());
     joined.deliver();
     CHECK(joined.told.ends() == 0);
-    CHECK_FALSE(joined.server->output().empty());  // no_renegotiation
+    int code = 0;
+    joined.client.read(take_output(*joined.server), code);
+    CHECK(joined.client.last_message() == "\x01\x64");  // a warning, no_renegotiation
     joined.client.send_data("NOOP\r\n");
     joined.deliver();
     CHECK(joined.told.data == "NOOP\r\n");
@@ -122,6 +125,60 @@ TEST_CASE("a flood of warnings or of empty records is bounded") {
     drain(*server, told);
     CHECK(told.broken_count == 1);
     CHECK(told.established == 0);
+}
+
+TEST_CASE("a flood of ChangeCipherSpec in the handshake of TLS 1.3 is bounded, a few are not") {
+    const std::string change("\x14\x03\x03\x00\x01\x01", 6);
+    for (const std::size_t count :
+         {std::size_t{100}, limits::tls_handshake_records, std::size_t{100'000}}) {
+        CAPTURE(count);
+        RawClient client(trusting_only(Version::tls13, usual().identity.ca.certificate_pem));
+        auto server = new_server();
+        Told told;
+        client.step({});
+        server->receive(client.take());
+        drain(*server, told);
+        CHECK(client.step(take_output(*server)) == 0);
+        const std::string finished = client.take();
+        for (std::size_t i = 0; i < count; ++i) server->receive(change);
+        server->receive(finished);
+        drain(*server, told);
+        const bool few = count == 100;
+        CHECK(told.established == (few ? 1 : 0));
+        CHECK(told.broken == (few ? "" : "client sends many TLS records without content"));
+        CHECK(server->buffered() == 0);
+    }
+    // Afterwards one is too many (RFC 8446 5).
+    for (const Version version : versions) {
+        Joined joined(version);
+        joined.server->receive(change);
+        joined.client.send_data("never seen");
+        joined.deliver();
+        CHECK(joined.told.broken == (version == Version::tls13
+                                         ? "client sent an unexpected TLS message"
+                                         : "client sent a TLS record that cannot be decrypted"));
+        CHECK(joined.told.data == "");
+        int code = 0;
+        joined.client.read(take_output(*joined.server), code);
+        CHECK(code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE);
+    }
+}
+
+TEST_CASE("empty records of each kind in the handshake are bounded") {
+    for (const int type : {20, 21, 22, 23}) {
+        CAPTURE(type);
+        for (const bool begun : {false, true}) {
+            auto server = new_server();
+            Told told;
+            if (begun) server->receive(record(client_hello()));
+            for (int i = 0; i < 100'000; ++i) server->receive(plain_record(type, ""));
+            drain(*server, told);
+            CHECK(told.broken_count == 1);
+            CHECK(told.established == 0);
+            CHECK(server->output().size() < 2000);
+            CHECK(server->buffered() == 0);
+        }
+    }
 }
 
 TEST_CASE("close_notify, and data behind it that is nothing") {

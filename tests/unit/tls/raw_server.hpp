@@ -83,6 +83,10 @@ class RawPeer {
         }
         return data;
     }
+    // The first two octets of what it has decrypted last: of an alert, all.
+    [[nodiscard]] std::string last_message() {
+        return {reinterpret_cast<const char*>(ssl()->MBEDTLS_PRIVATE(in_msg)), 2};
+    }
     // The handshake alone, fed by hand.
     int step(std::string_view octets) {
         in_ += octets;
