@@ -11,6 +11,8 @@ namespace waxseal::auth {
 
 namespace {
 
+constexpr std::size_t ellipsis = 3;  // what text::escape() adds to what it has cut
+
 std::string_view name_of(const Granted& candidate) noexcept {
     return candidate.user ? std::string_view(candidate.user->name) : std::string_view();
 }
@@ -26,7 +28,7 @@ class PasswordExchange : public Exchange {
     // Whatever is said will do, and nothing of it is used but the name, in the log.
     [[nodiscard]] bool takes_anything() const noexcept { return policy_->mode == Mode::any; }
     static Step let_in(std::string_view name) {
-        return Granted{nullptr, text::escape(name, limits::sasl_name)};
+        return Granted{nullptr, text::escape(name, limits::sasl_name - ellipsis)};
     }
 
     Step decide(std::string name, Secret password) {

@@ -8,8 +8,10 @@ namespace waxseal::upstream {
 
 Probe::Probe(Reactor& reactor, std::shared_ptr<Provider> provider, std::function<void(bool)> done)
     : reactor_(reactor), done_(std::make_shared<std::function<void(bool)>>(std::move(done))) {
+    // XCLIENT for nobody: where it is refused to the sessions, it is to the probe.
     connector_ = std::make_unique<Connector>(reactor, Connector::Providers{std::move(provider)},
-                                             Borrower{.label = "probe"}, [this] { advance(); });
+                                             Borrower{.label = "probe", .client = smtp::Xclient{}},
+                                             [this] { advance(); });
 }
 
 void Probe::advance() {
