@@ -61,7 +61,7 @@ def test_any_number_of_connections_in_a_minute(waxseal, scripted):
 def test_refusals_beyond_half_come_late(waxseal, scripted):
     """Up to half of max_errors they come at once; each one after that is held back, and nobody else waits for it."""
     upstream = scripted()
-    proxy = waxseal(upstream, limits={"max_errors": 6, "error_delay": "2s"})
+    proxy = waxseal(upstream, limits={"max_errors": 6, "error_delay": "1s"})
     with proxy.client() as client, proxy.client() as other:
         client.ehlo()
         for _ in range(3):
