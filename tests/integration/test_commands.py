@@ -2,6 +2,9 @@
 
 import pytest
 
+from support.messages import message
+from support.upstream import OFFER
+
 
 @pytest.fixture
 def client(waxseal, scripted):
@@ -124,6 +127,32 @@ def test_too_many_errors(waxseal, scripted):
         assert [client.command("WHAT").status for _ in range(5)] == ["500 5.5.2"] * 5
         assert client.command("NOOP").status == "421 4.7.0"
         assert client.closed()
+
+
+CLAIMS = ["XCLIENT ADDR=192.0.2.66 LOGIN=admin", "XCLIENT NAME=spoofed.example ADDR=192.0.2.66 PORT=25 PROTO=ESMTP HELO=spoofed.example",
+          "xclient addr=[UNAVAILABLE]", "XCLIENT", "XFORWARD NAME=spoofed.example ADDR=192.0.2.66 SOURCE=LOCAL", "XFORWARD"]
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+@pytest.mark.parametrize("line", CLAIMS)
+def test_nobody_is_believed_who_says_who_they_are(waxseal, scripted, line, trusted):
+    """Wherever it is said, even in front of an upstream that would believe waxseal: that hears of the device as it is."""
+    upstream = scripted(offer=[*OFFER, "XCLIENT NAME ADDR LOGIN", "XFORWARD NAME ADDR SOURCE"])
+    proxy = waxseal(upstream, {"xclient": trusted} if trusted else None)
+    with proxy.client() as client:
+        assert client.command(line).code in (500, 502, 503)
+        assert not {"XCLIENT", "XFORWARD"} & set(client.offers())
+        for before in ("NOOP", "MAIL FROM:<a@example.test>", "RCPT TO:<b@example.test>"):
+            assert client.command(before).code == 250
+            assert client.command(line).code in (500, 502, 503)
+        assert client.command("DATA").code == 354
+        assert client.finish(message("mine")).code == 250
+        client.quit()
+    end = proxy.wait_event("session_end")
+    assert (end["client"], end["helo"], end["user"]) == ("127.0.0.1", "device.example", "")
+    heard = [line for peer in upstream.peers if peer.messages for line in peer.lines("XCLIENT") + peer.lines("XFORWARD")]
+    assert b"192.0.2.66" not in upstream.in_tls and b"spoofed" not in upstream.in_tls and b"admin" not in upstream.in_tls
+    assert bool(heard) == trusted and all(b"ADDR=127.0.0.1" in said for said in heard), heard
 
 
 def test_replies_quote_nothing_the_client_sent(client):

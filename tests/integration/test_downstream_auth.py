@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from support import proxy as files
+from support import proxy as files, sasl
 from support.messages import message
 from support.servers import PASSWORD, USER
 
@@ -228,18 +228,26 @@ def test_upstream_of_a_user(local, scripted):
 
 
 def test_password_hash(waxseal, scripted, directory):
-    """No cleartext, no CRAM-MD5; all else logs in."""
+    """No cleartext of one, no CRAM-MD5 for any; all else logs in."""
     path = os.path.join(directory, "hashed")
     files.write_private(path, SECRET + "\n")
     with open(path, "rb") as secret:
-        done = subprocess.run([files.binary(), "hash-password"], stdin=secret, capture_output=True, text=True, timeout=30,
-                              check=True)
-    user = {"name": "printer", "password_hash": done.stdout.strip()}
-    proxy = waxseal(scripted(), listen={"auth": "local"}, user=[user])
+        done = subprocess.run([files.binary(), "hash-password"], stdin=secret, capture_output=True, text=True, timeout=30, check=True)
+    users = [{"name": "printer", "password_hash": done.stdout.strip()}, {"name": "scanner", "password_file": path}]
+    proxy = waxseal(scripted(), listen={"auth": "local"}, user=users)
     with proxy.client() as client:
         assert client.offers()["AUTH"].split() == ["PLAIN", "LOGIN", "SCRAM-SHA-256"]
+        assert client.command("AUTH CRAM-MD5").status == "504 5.5.4"
         assert client.command(plain("printer", "wrong")).code == 535
         log_in(client)
+    for name in ("printer", "scanner"):
+        with proxy.client() as client:
+            client.ehlo()
+            assert exchange(client, "SCRAM-SHA-256", sasl.scram_sha_256(name, SECRET)).status == "235 2.7.0"
+    proxy.reload(proxy.configuration | {"user": users[1:]})
+    proxy.wait_event("reloaded")
+    with proxy.client() as client:
+        assert "CRAM-MD5" in client.offers()["AUTH"]
 
 
 def test_reload_of_users(local, directory):
@@ -255,6 +263,47 @@ def test_reload_of_users(local, directory):
         after.ehlo()
         assert after.command(plain("printer", SECRET)).code == 535
         assert after.command(plain("printer", "changed")).code == 235
+
+
+# The password is proved, not said
+
+PROOFS = {"SCRAM-SHA-256": sasl.scram_sha_256, "CRAM-MD5": sasl.cram_md5}
+
+
+def exchange(client, mechanism, step):
+    """The last reply."""
+    first = step()
+    reply = client.command(f"AUTH {mechanism}" + (f" {encoded(first)}" if first else ""))
+    while reply.code == 334:
+        reply = client.command(encoded(step(base64.b64decode(reply.text))))
+    return reply
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mechanism", PROOFS)
+def test_proof(local, mechanism):
+    proxy, proves = local(), PROOFS[mechanism]
+    with proxy.client() as client:
+        client.ehlo()
+        for name, secret in (("printer", OTHER_SECRET), ("nobody", SECRET)):
+            assert exchange(client, mechanism, proves(name, secret)).status == "535 5.7.8"
+        assert exchange(client, mechanism, proves("printer", SECRET)).status == "235 2.7.0"
+        assert client.transaction(message("proved")).code == 250
+        client.quit()
+    assert proxy.wait_event("session_end")["user"] == "printer"
+    assert [event["mechanism"] for event in proxy.events("login_failed")] == [mechanism] * 2
+
+
+@pytest.mark.parametrize("mechanism", PROOFS)
+def test_proof_is_good_once(local, mechanism):
+    """What somebody has overheard answers no other challenge."""
+    proxy, said, step = local(), [], PROOFS[mechanism]("printer", SECRET)
+    with proxy.client() as client:
+        client.ehlo()
+        assert exchange(client, mechanism, lambda challenge=None: said.append(step(challenge)) or said[-1]).code == 235
+    with proxy.client() as client:
+        client.ehlo()
+        assert exchange(client, mechanism, lambda _challenge=None: said.pop(0)).status == "535 5.7.8"
 
 
 # Any
@@ -277,6 +326,22 @@ def test_any_takes_every_login(waxseal, scripted, mechanism):
         client.ehlo()
         assert client.transaction(message("without")).code == 250
     assert {peer.credentials for peer in upstream.peers if peer.messages} == {(USER, PASSWORD)}
+
+
+@pytest.mark.parametrize("told", [b"\0who\0", b"other\0who\0secret", b"\0b\xfcro\0pa\xdf", b"\0\0", b"", b"who", b"\0" * 9], ids=repr)
+def test_any_takes_whatever_it_is_told(waxseal, scripted, told):
+    """As PLAIN, and part by part as LOGIN: what a device says whose fields were left empty, or are not UTF-8."""
+    proxy = waxseal(scripted(), listen={"auth": "any"})
+    name, password = [*told.split(b"\0")[1:], b"", b""][:2]
+    for lines in ([f"AUTH PLAIN {encoded(told) or '='}"], ["AUTH PLAIN", encoded(told)], ["AUTH LOGIN", encoded(name), encoded(password)]):
+        with proxy.client() as client:
+            client.ehlo()
+            codes = [client.command(line).code for line in lines]
+            assert codes == [334] * (len(lines) - 1) + [235], lines
+            assert client.transaction(message("in")).code == 250
+    proxy.wait_event("session_end", count=3)
+    assert not any("\ufffd" in end["user"] for end in proxy.events("session_end"))  # no octet in the log that is not UTF-8
+    assert not proxy.events("login_failed")
 
 
 # Too often

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import re
 import shutil
 import ssl
 
@@ -11,6 +12,7 @@ import pytest
 from support.certificates import NAME, OTHER_NAME, Replaceable
 from support.client import ConnectionEnded
 from support.messages import message
+from support.proxy import write_private
 
 
 def shown(proxy, context, server_name=NAME):
@@ -72,6 +74,9 @@ def test_reload_shows_the_new_certificate_to_the_next_connection(tls_listener, a
         before.quit()
 
 
+GARBAGE = "-----BEGIN CERTIFICATE-----\nnot base64\n-----END CERTIFICATE-----\n"
+
+
 @pytest.mark.parametrize("broken", ["garbage", "another key", "gone"])
 def test_reload_of_a_broken_certificate_changes_nothing(tls_listener, authority, directory, broken):
     files = Replaceable(directory, authority.leaf())
@@ -84,13 +89,41 @@ def test_reload_of_a_broken_certificate_changes_nothing(tls_listener, authority,
     elif broken == "gone":
         os.remove(files.chain)
     else:
-        with open(files.chain, "w", encoding="ascii") as file:
-            file.write("-----BEGIN CERTIFICATE-----\nnot base64\n-----END CERTIFICATE-----\n")
+        write_private(files.chain, GARBAGE)
     proxy.reload()
     proxy.wait_event("reload_failed")
     with proxy.client(tls=context) as client:
         assert peer_certificate(client) == before
         client.ehlo()
+
+
+@pytest.mark.parametrize("broken", ["garbage", "empty", "text", "a key", "binary", "gone"])
+@pytest.mark.parametrize("mode", ["required", "optional"])
+def test_reload_of_broken_client_authorities_changes_nothing(tls_listener, authority, stranger, directory, mode, broken):
+    """Who was let in still is, and nobody else; one line says which file or key it is; a good file is taken again."""
+    path = os.path.join(directory, "clients.crt")
+    shutil.copy(authority.ca_file, path)
+    proxy = tls_listener("implicit", client_ca_file=path, client_certificate=mode)
+    good, bad = authority.client_context(device(authority)), authority.client_context(stranger.leaf(usage="clientAuth"))
+    if broken == "gone":
+        os.remove(path)
+    else:
+        with open(path, "wb") as file:
+            file.write({"garbage": GARBAGE.encode(), "empty": b"", "text": b"none yet\n", "binary": os.urandom(4096),
+                        "a key": read(authority.leaf().key)}[broken])
+    proxy.reload()
+    reason = proxy.wait_event("reload_failed")["reason"]
+    assert (path in reason or "client_ca_file" in reason) and re.fullmatch(r"[ -~]+", reason), reason
+    with proxy.client(tls=good) as client:
+        client.ehlo()
+        assert client.transaction(message("still")).code == 250
+    nothing_passes(proxy, bad, "implicit")
+    shutil.copy(stranger.ca_file, path)
+    proxy.reload()
+    proxy.wait_event("reloaded")
+    with proxy.client(tls=bad) as client:
+        client.ehlo()
+    nothing_passes(proxy, good, "implicit")
 
 
 def test_certificate_that_expires_soon_is_warned_about(tls_listener, authority):
@@ -124,9 +157,13 @@ def test_certificate_that_waxseal_makes_itself(tls_listener, directory):
             assert os.stat(os.path.join(folder, name)).st_mode & 0o077 == 0 or not _has_key(os.path.join(folder, name))
 
 
-def _has_key(path):
+def read(path):
     with open(path, "rb") as file:
-        return b"PRIVATE KEY" in file.read()
+        return file.read()
+
+
+def _has_key(path):
+    return b"PRIVATE KEY" in read(path)
 
 
 # The devices' own certificates

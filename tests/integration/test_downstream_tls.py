@@ -1,14 +1,18 @@
 """TLS towards the devices: STARTTLS to the letter of RFC 3207, one port for both, and what speaks something else."""
 
+import base64
+import contextlib
 import json
-import re
+import socket
 import ssl
-import subprocess
+import threading
+import time
 
 import pytest
 
 from support.client import Client
 from support.messages import message
+from support.s_client import s_client
 
 HELLO_RECORD = bytes.fromhex("16030100c8010000c40303") + bytes(197)  # the beginning of a ClientHello
 RESIDUES = {
@@ -140,7 +144,7 @@ def test_require_tls(tls_listener, authority, tls, auth):
     with tls_listener(tls, require_tls=True, auth=auth).client() as client:
         offers = client.offers()
         assert "STARTTLS" in offers and "AUTH" not in offers
-        lines = ["MAIL FROM:<device@example.test>", "RCPT TO:<inbox@example.test>", "RSET", "VRFY someone"]
+        lines = ["HELO device.example", "MAIL FROM:<device@example.test>", "RCPT TO:<inbox@example.test>", "RSET", "VRFY someone"]
         for line in lines + ["AUTH PLAIN AHUAcA=="] * (auth == "any"):
             reply = client.command(line)
             assert reply.status == "530 5.7.0" and "STARTTLS" in reply.text, (line, reply)
@@ -148,6 +152,23 @@ def test_require_tls(tls_listener, authority, tls, auth):
         client.starttls(authority.client_context())
         assert ("AUTH" in client.offers()) == (auth == "any")
         assert client.transaction(message("inside")).code == 250
+
+
+def test_credentials_in_clear_stay_out_of_the_log(tls_listener):
+    """They are refused unread; whoever has listened has them, but no file keeps them."""
+    proxy = tls_listener("starttls", require_tls=True, auth="any")
+    secret = "s3cret-77aa"
+    encoded = [base64.b64encode(text.encode()).decode() for text in (f"\0printer\0{secret}", secret)]
+    with proxy.client() as client:
+        client.ehlo()
+        for line in [f"AUTH PLAIN {encoded[0]}", f"AUTH LOGIN {encoded[1]}", encoded[0], f"AUTH {encoded[1]}"]:
+            reply = client.command(line)
+            assert reply.status == "530 5.7.0" and not any(form in reply.text for form in (secret, *encoded))
+        client.quit()
+    proxy.wait_event("session_end")
+    proxy.stop()
+    for form in (secret, *encoded):
+        assert form not in proxy.log_text()
 
 
 # Two on one port
@@ -167,18 +188,100 @@ def test_auto_greets_who_waits_and_hears_who_speaks_first(tls_listener, authorit
     assert sorted(end["downstream_tls"] == "none" for end in ends) == [False, True, True]
 
 
-def test_auto_with_a_hello_in_pieces(tls_listener, authority):
-    """The first octet decides, however late the next one comes."""
+def client_hello(authority):
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     engine = authority.client_context().wrap_bio(incoming, outgoing, server_hostname="mail.example.test")
     with pytest.raises(ssl.SSLWantReadError):
         engine.do_handshake()
-    hello = outgoing.read()
+    return outgoing.read()
+
+
+def test_auto_with_a_hello_in_pieces(tls_listener, authority):
+    """The first octet decides, however late the next one comes."""
+    hello = client_hello(authority)
     with tls_listener("auto").client(greeting=False) as client:
         client.send_slowly([hello[:1]], 0.3)
         client.send_slowly([hello[1:6], hello[6:]])
         answer = client.socket.recv(65536)
         assert answer[:1] == b"\x16", answer
+
+
+# Truncation: TCP ends, TLS was not said to end
+
+
+@pytest.mark.parametrize("ending", ["FIN", "RST", "close_notify"])
+@pytest.mark.parametrize("last", [b"half\r\n", b"in a line", b"\r\n.", b"\r\n.\r"], ids=repr)
+@pytest.mark.parametrize("mode,way", [("implicit", "implicit"), ("starttls", "starttls"), ("auto", "implicit")])
+def test_truncated_body_is_not_delivered(tls_listener, authority, mode, way, last, ending):
+    proxy = tls_listener(mode)
+    with secured(proxy, authority.client_context(), way) as client:
+        client.ehlo()
+        client.open_data()
+        client.send(b"Subject: half\r\n\r\n" + last)
+        if ending == "close_notify":
+            client.socket.settimeout(20)
+            with contextlib.suppress(OSError):
+                client.socket.unwrap()
+        elif ending == "RST":
+            client.reset()
+        else:
+            client.socket.shutdown(socket.SHUT_WR)  # of a TLS socket: nothing but TCP's
+    end = proxy.wait_event("session_end")
+    assert end["end"] == "disconnected_in_body" and [one["outcome"] for one in end["transactions"]] == ["aborted"]
+    proxy.upstream.wait_ended()
+    assert proxy.upstream.messages == []
+    assert b"\r\n.\r\n" not in proxy.upstream.in_tls
+
+
+UNSENT = {  # what a device says, then nothing more; the step whose reply finds it gone; what the log says
+    "an envelope": (b"MAIL FROM:<a@example.test>\r\nRCPT TO:<b@example.test>", "mail", b"250 2.1.0 ok", "disconnected", "aborted"),
+    "a message": (message("complete") + b".\r\n", "end", b"250 2.0.0 ok", "disconnected", "accepted"),
+    "a message and QUIT": (message("complete") + b".\r\nQUIT\r\n", "end", b"250 2.0.0 ok", "quit", "accepted"),
+}
+
+
+@pytest.mark.parametrize("last, end", [(b"", "disconnected"), (b"NOOP", "disconnected"), (b"QUIT\r\n", "quit")])
+@pytest.mark.parametrize("way", ["implicit", "starttls"])
+def test_truncation_between_messages(tls_listener, authority, way, last, end):
+    """As of many devices, which never say close_notify: what was confirmed stands."""
+    proxy = tls_listener("auto")
+    with secured(proxy, authority.client_context(), way) as client:
+        mail_passes(client)
+        client.send(last)
+        client.socket.shutdown(socket.SHUT_WR)
+    assert proxy.wait_event("session_end")["end"] == end
+    proxy.upstream.wait_ended()
+    assert len(proxy.upstream.messages) == 1
+
+
+@pytest.mark.xfail(strict=True, reason="with a reply that cannot be sent the session ends only ten seconds later")
+@pytest.mark.parametrize("kind", UNSENT)
+def test_truncation_before_a_reply(tls_listener, scripted, authority, kind):
+    """Nobody is there to hear it: the session is over before that of whoever comes next."""
+    said, step, answer, end, outcome = UNSENT[kind]
+    answered = threading.Event()
+
+    def late(_peer):
+        time.sleep(0.3)
+        answered.set()
+        return answer
+
+    proxy = tls_listener("implicit", upstream=scripted(script={step: [late]}))
+    with secured(proxy, authority.client_context(), "implicit") as client:
+        client.ehlo()
+        if step == "end":
+            client.open_data()
+        client.send(said)
+        client.socket.shutdown(socket.SHUT_WR)
+    assert answered.wait(20)
+    with secured(proxy, authority.client_context(), "implicit") as after:
+        after.ehlo("after.example")
+        assert after.transaction(message("after")).code == 250
+        after.quit()
+    proxy.wait_event("session_end", count=2)
+    first, second = proxy.events("session_end")
+    assert (first["helo"], second["helo"]) == ("device.example", "after.example")
+    assert (first["end"], [one["outcome"] for one in first["transactions"]]) == (end, [outcome])
 
 
 # What speaks something else
@@ -209,15 +312,6 @@ def test_http_is_closed(waxseal, scripted, line):
 
 
 # Versions and suites
-
-
-def s_client(proxy, way, *options):
-    starttls = ["-starttls", "smtp"] if way == "starttls" else []
-    done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port}", *starttls, *options],
-                          input=b"QUIT\r\n", capture_output=True, timeout=30, check=False)
-    output = (done.stdout + done.stderr).decode("utf-8", "replace")
-    found = re.search(r"New, (\S+), Cipher is (\S+)", output)
-    return (found[2] if found and found[2] != "(NONE)" else None), output
 
 
 @pytest.mark.parametrize("way", ["implicit", "starttls"])
@@ -262,3 +356,23 @@ def test_handshake_that_never_ends(tls_listener):
         client.send(HELLO_RECORD[:20])
         rest = client.until_closed()
         assert rest == b"" or rest[0] == 21, rest
+
+
+@pytest.mark.parametrize("tls", ["starttls", "auto"])
+def test_handshake_that_dribbles(tls_listener, authority, tls):
+    """Octets that come are no progress: the time for the whole handshake is one."""
+    proxy = tls_listener(tls, tables={"timeouts": {"tls_handshake": "1s"}})
+    with proxy.client() as client:
+        client.ehlo()
+        assert client.command("STARTTLS").code == 220
+        hello = client_hello(authority)
+        for at in range(len(hello)):
+            client.send(hello[at : at + 1])
+            if not client.silent(0.02):
+                break
+        else:
+            pytest.fail("all of the ClientHello was taken")
+        rest = client.until_closed()
+        assert rest == b"" or rest[0] == 21, rest
+    end = proxy.wait_event("session_end")
+    assert (end["end"], end["downstream_tls"]) == ("tls_timeout", "none")

@@ -39,6 +39,10 @@ def play(client, lines):
             client.reply()
 
 
+def recipients(count):
+    return b"".join(b"RCPT TO:<b%d@example.test>\r\n" % number for number in range(count))
+
+
 @pytest.mark.parametrize("ending", ["fin", "rst", "half-close"])
 @pytest.mark.parametrize("phase", PHASES)
 def test_dies(waxseal, scripted, phase, ending):
@@ -158,6 +162,27 @@ def test_content_before_the_reply_to_data(waxseal, scripted):
     assert not any(b"evil" in line for line in upstream.commands("MAIL")) and upstream.messages == []
 
 
+@pytest.mark.parametrize("upstream_is", ["there", "away"])
+def test_long_envelope_in_one_go(waxseal, scripted, upstream_is):
+    """More replies than wait for room at a time: each command gets one, and what comes after gets its own."""
+    upstream = scripted()
+    proxy = waxseal(upstream)
+    proxy.wait_offer("8BITMIME")
+    if upstream_is == "away":
+        upstream.close()
+    with proxy.client() as client:
+        client.ehlo()
+        client.send(b"MAIL FROM:<a@example.test>\r\n" + recipients(1000) + b"DATA\r\n")
+        statuses = [reply.status for reply in client.replies(1002)]
+        if upstream_is == "away":
+            assert statuses == ["451 4.4.1"] * 1002
+        else:
+            assert statuses == ["250 2.1.0"] + ["250 2.1.5"] * 1000 + ["354"]
+            assert client.finish(message("many")).code == 250
+        client.quit()
+    assert [len(sent.recipients) for sent in upstream.messages] == ([1000] if upstream_is == "there" else [])
+
+
 def test_whole_session_octet_by_octet(waxseal, scripted):
     upstream = scripted()
     with waxseal(upstream).client() as client:
@@ -199,10 +224,8 @@ def test_flood_that_reads_nothing_costs_nothing(waxseal, scripted):
 
 def test_address_that_is_not_allowed(waxseal, scripted):
     proxy = waxseal(scripted(), listen={"allow": ["127.0.0.1/32"]})
-    with socket.create_connection(("127.0.0.1", proxy.port), source_address=("127.0.0.2", 0), timeout=10) as other:
-        heard = b""
-        while octets := other.recv(4096):
-            heard += octets
+    with proxy.client(source="127.0.0.2", greeting=False) as other:
+        heard = other.until_closed()
     assert heard.startswith(b"554 5.7.1 ") and heard.count(b"\r\n") == 1
     assert proxy.wait_event("client_refused")["client"].startswith("127.0.0.2")
     with proxy.client() as client:
@@ -230,6 +253,40 @@ def test_too_many_recipients(waxseal, scripted):
         assert client.command("MAIL FROM:<a@example.test>").code == 250
         codes = [client.command(f"RCPT TO:<b{number}@example.test>").status for number in range(5)]
         assert codes == ["250 2.1.5"] * 3 + ["452 4.5.3"] * 2
+
+
+def test_many_recipients_too_many(waxseal, scripted):
+    """One reply each; those beyond are not the message's, nor errors; the log has the last word on them."""
+    upstream = scripted()
+    proxy = waxseal(upstream, limits={"max_recipients": 3, "max_errors": 5})
+    with proxy.client() as client:
+        client.ehlo()
+        assert client.command("MAIL FROM:<a@example.test>").code == 250
+        client.send(recipients(700))
+        assert [reply.status for reply in client.replies(700)] == ["250 2.1.5"] * 3 + ["452 4.5.3"] * 697
+        assert client.command("DATA").code == 354
+        assert client.finish(message("three")).code == 250
+        client.quit()
+    end = proxy.wait_event("session_end")
+    assert end["end"] == "quit" and end["last_refusal"].startswith("452 4.5.3 ")
+    assert [sent.recipients for sent in upstream.messages] == [[b"TO:<b%d@example.test>" % number for number in range(3)]]
+
+
+def test_recipients_without_end(waxseal, scripted):
+    """A thousand beyond the limit are borne, each further one is an error."""
+    upstream = scripted()
+    proxy = waxseal(upstream, limits={"max_recipients": 3, "max_errors": 5, "error_delay": "0s"})
+    with proxy.client() as client:
+        client.ehlo()
+        assert client.command("MAIL FROM:<a@example.test>").code == 250
+        client.send(recipients(3000))
+        replies = client.until_closed().split(b"\r\n")
+    assert replies.pop() == b"" and replies.pop().startswith(b"421 4.7.0 ")
+    assert [reply[:9] for reply in replies] == [b"250 2.1.5"] * 3 + [b"452 4.5.3"] * (1000 + 5)
+    end = proxy.wait_event("session_end")
+    assert end["end"] == "violation" and end["last_refusal"].startswith("452 4.5.3 ")
+    upstream.wait_ended()
+    assert len(upstream.commands("RCPT")) == 3 and upstream.messages == []
 
 
 # Isolation (one upstream connection a session, one slot)

@@ -120,7 +120,7 @@ class Typed:
         while True:
             line = self._process.stdout.readline()
             if not line:
-                raise Refused(f"s_client ended: {self._process.stderr.read().decode('utf-8', 'replace')}")
+                raise Refused(f"s_client ended: {self.last_words()}")
             if line[3:4] != b"-":
                 return line.decode().rstrip()
 
@@ -133,6 +133,10 @@ class Typed:
         reply = self.reply()
         if not reply.startswith(code):
             raise Refused(f"{line.split(' ')[0]}: {reply}")
+
+    def last_words(self):
+        """Why s_client ended; waits until it has."""
+        return self._process.stderr.read().decode("utf-8", "replace")
 
     def close(self):
         self._limit.cancel()

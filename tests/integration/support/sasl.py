@@ -1,4 +1,4 @@
-"""Mechanisms that smtplib does not have, as the authobject of smtplib.SMTP.auth(): called with None, then with each
+"""Mechanisms, most of which smtplib does not have, as the authobject of smtplib.SMTP.auth(): called with None, then with each
 challenge."""
 
 import base64
@@ -38,6 +38,11 @@ def scram_proofs(password, salt, iterations, messages):
     proof = bytes(a ^ b for a, b in zip(key, _mac(hashlib.sha256(key).digest(), messages.encode())))
     signature = _mac(_mac(salted, b"Server Key"), messages.encode())
     return base64.b64encode(proof).decode(), base64.b64encode(signature).decode()
+
+
+def cram_md5(username, password):
+    """RFC 2195: the server has the first word."""
+    return lambda challenge=None: challenge and f"{username} {hmac.new(password.encode(), challenge, 'md5').hexdigest()}"
 
 
 def _mac(key, text):
