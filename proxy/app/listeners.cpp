@@ -49,6 +49,7 @@ smtp::ServerSettings server_settings(const config::Config& config, const config:
     server.max_message_size = config.limits.max_message_size;
     server.max_recipients = config.limits.max_recipients;
     server.max_errors = config.limits.max_errors;
+    if (config.limits.error_delay.count() != 0) server.prompt_errors = config.limits.max_errors / 2;
     server.starttls = starttls(listen);
     if (authenticator != nullptr) {
         for (const std::string_view mechanism : authenticator->mechanisms())

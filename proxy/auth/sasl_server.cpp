@@ -91,8 +91,7 @@ class Login final : public PasswordExchange {
             due_ = Due::username;
             return Challenge{"Username:"};
         }
-        if (takes_anything()) return take_anything(message ? message->reveal() : "");
-        if (!message) return Malformed{"a message is missing"};
+        if (takes_anything()) return take_anything(message->reveal());
         if (due_ == Due::password) {
             auto password = parse_password(message->reveal());
             if (!password) return std::move(password).error();
@@ -129,7 +128,6 @@ class CramMd5 final : public Exchange {
             challenge_ = '<' + policy_->nonce() + '@' + policy_->hostname + '>';
             return Challenge{challenge_};
         }
-        if (!message) return Malformed{"a message is missing"};
         auto answer = parse_cram(message->reveal());
         if (!answer) return std::move(answer).error();
         candidate_ = {policy_->checks.users().find(answer->name), std::move(answer->name)};
@@ -153,7 +151,7 @@ class ScramSha256 final : public Exchange {
     enum class Due : std::uint8_t { first, final, nothing };
 
     Step advance(std::optional<Secret> message) override {
-        if (!message) return due_ == Due::first ? Step(Challenge{}) : missing();
+        if (!message) return Challenge{};
         switch (due_) {
             case Due::first:
                 return take_first(message->reveal());
@@ -166,7 +164,6 @@ class ScramSha256 final : public Exchange {
         if (!message->empty()) return Malformed{"nothing more was asked for"};
         return std::move(candidate_);
     }
-    static Step missing() { return Malformed{"a message is missing"}; }
 
     Step take_first(std::string_view message) {
         auto first = parse_scram_first(message);
@@ -212,7 +209,8 @@ class ScramSha256 final : public Exchange {
 
 Step Exchange::step(std::optional<Secret> message) {
     assert(phase_ != Phase::checking);
-    if (phase_ != Phase::talking) return Malformed{"the exchange has ended"};
+    if (phase_ == Phase::ended) return Malformed{"the exchange has ended"};
+    if (!message && phase_ != Phase::beginning) return follow(Malformed{"a message is missing"});
     return follow(advance(std::move(message)));
 }
 

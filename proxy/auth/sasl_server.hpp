@@ -67,21 +67,23 @@ class Exchange {
     // The user that the client says it is, for the log: empty when there is none of that name,
     // since what is typed there may be a password.
     [[nodiscard]] virtual std::string_view claimed() const noexcept { return {}; }
+    // No message is AUTH without an initial response; later there always is one.
     [[nodiscard]] Step step(std::optional<Secret> message);
     // Only after a Check.
     [[nodiscard]] Step conclude(bool matched);
 
   private:
     enum class Phase : std::uint8_t {
-        talking,   // the client's message is due
-        checking,  // conclude() is due
+        beginning,  // the client's message is due, or that there is none
+        talking,    // the client's message is due
+        checking,   // conclude() is due
         ended,
     };
     virtual Step advance(std::optional<Secret> message) = 0;
     virtual Step matched() = 0;
     Step follow(Step step);
 
-    Phase phase_ = Phase::talking;
+    Phase phase_ = Phase::beginning;
 };
 
 using Begin = std::unique_ptr<Exchange> (*)(std::shared_ptr<const Policy>);

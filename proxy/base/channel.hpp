@@ -79,8 +79,8 @@ class Channel {
     // previous write is under way or the handshake is not finished. The bytes are copied (or
     // encrypted) before it returns.
     virtual std::size_t write(std::string_view bytes) = 0;
-    // The connection has failed: nothing that is written will be read, though there may be input to
-    // consume before end() says so.
+    // The connection has failed, or its TLS was cut off: nothing that is written will be read,
+    // though there may be input to consume before end() says so.
     [[nodiscard]] virtual bool broken() const noexcept = 0;
     // No write is under way: everything taken so far is with the kernel.
     [[nodiscard]] virtual bool flushed() const noexcept = 0;

@@ -56,7 +56,9 @@ class TcpChannel final : public Channel, private StreamEvents {
     [[nodiscard]] EndOfInput end() const noexcept override;
     [[nodiscard]] Failure failure() const override;
     std::size_t write(std::string_view bytes) override;
-    [[nodiscard]] bool broken() const noexcept override { return verdict_ == EndOfInput::failed; }
+    [[nodiscard]] bool broken() const noexcept override {
+        return verdict_ == EndOfInput::failed || verdict_ == EndOfInput::truncated;
+    }
     [[nodiscard]] bool flushed() const noexcept override;
     void start_tls(Unread unread = Unread::is_violation) override;
     [[nodiscard]] TlsPhase tls() const noexcept override;

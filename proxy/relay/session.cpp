@@ -151,12 +151,12 @@ void Session::settle() {
     set_deadlines();
 }
 
-// After half of the errors it may make, each further one costs a downstream time: its refusal is
-// held back, and nothing is read meanwhile. Everything else is answered at once, above all a 250
-// after end-of-data.
+// After those errors that it may make at once, each further one costs a downstream time: its
+// refusal is held back, and nothing is read meanwhile. Everything else is answered at once, above
+// all a 250 after end-of-data.
 bool Session::held() const noexcept {
     return settings_->error_delay != Duration{} && server_.errors() != errors_paid_ &&
-           server_.errors() > settings_->server.max_errors / 2;
+           server_.errors() > settings_->server.prompt_errors;
 }
 
 void Session::hold_over() {

@@ -51,8 +51,8 @@ struct SessionSettings {
     // Octets a second that a body has to come with, on average; it may pause for downstream_idle.
     // 0: any. (Postfix: smtpd_min_data_rate, 500.)
     std::uint64_t min_data_rate = 0;
-    // How long each refusal is held back after half of max_errors. 0: not at all. (Postfix:
-    // smtpd_error_sleep_time, 1 s.)
+    // How long each refusal beyond server.prompt_errors is held back. 0: not at all, and
+    // prompt_errors has no bound. (Postfix: smtpd_error_sleep_time, 1 s.)
     Duration error_delay{};
 };
 

@@ -38,12 +38,14 @@ void Server::end_of_input() noexcept {
 
 ServerEvent Server::next() {
     if (!violation_.empty()) return event::Violation{std::exchange(violation_, {})};
+    const std::uint64_t errors = errors_;
     while (true) {
         if (phase_ == Phase::finished) return event::NeedInput{};
         if (phase_ == Phase::securing && input_state_ == Input::ended) return no_input();
         if (phase_ == Phase::silent || phase_ == Phase::securing) return event::Paused{};
         if (owed_ != Owed::nothing) return event::Paused{};
         if (output_.size() > limits::pending_replies) return event::Paused{};
+        if (errors_ > errors && errors_ > settings_.prompt_errors) return event::Paused{};
         if (phase_ == Phase::body) return take_body();
         if (auto event = take_line()) return *std::move(event);
     }

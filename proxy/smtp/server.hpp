@@ -47,6 +47,9 @@ struct ServerSettings {
     std::uint64_t max_message_size = 0;  // octets
     std::uint64_t max_recipients = 0;
     std::uint64_t max_errors = 0;  // refused or malformed commands before 421
+    // Of these, those that are answered at once: after each further one next() pauses, for whoever
+    // holds its answer back.
+    std::uint64_t prompt_errors = UINT64_MAX;
     Starttls starttls = Starttls::absent;
     std::vector<std::string> auth_mechanisms = {};  // upper case, as offered; none: no AUTH
     bool require_auth = false;                      // for MAIL
@@ -68,7 +71,7 @@ inline constexpr std::string_view data_behind_starttls = "data sent in clear beh
 
 namespace server_event {
 struct NeedInput {};
-struct Paused {};  // an answer is owed, or replies wait to be read
+struct Paused {};  // an answer is owed, replies wait to be read, or to be held back
 struct Hello {
     std::string_view name;  // as the downstream gave it, not validated: for the log only
     bool esmtp;             // EHLO

@@ -254,7 +254,6 @@ def test_truncation_between_messages(tls_listener, authority, way, last, end):
     assert len(proxy.upstream.messages) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="with a reply that cannot be sent the session ends only ten seconds later")
 @pytest.mark.parametrize("kind", UNSENT)
 def test_truncation_before_a_reply(tls_listener, scripted, authority, kind):
     """Nobody is there to hear it: the session is over before that of whoever comes next."""

@@ -66,7 +66,7 @@ def test_token_at_a_real_server(by_token, endpoint, token, name, auth, padding):
     assert len(upstream.mailbox.wait(token)) == 1
     end = proxy.wait_event("session_end")
     assert end["account"] == USER
-    assert end["mechanism"].lower() == ("oauthbearer" if auth == "auto" else auth)
+    assert end["mechanism"].lower() == ("xoauth2" if auth == "auto" else auth)
     not_logged(proxy, access)
 
 

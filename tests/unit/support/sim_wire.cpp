@@ -32,7 +32,7 @@ class Wire::Memory final : public Channel {
     [[nodiscard]] Failure failure() const override { return wire_->failure_; }
     std::size_t write(std::string_view bytes) override;
     [[nodiscard]] bool broken() const noexcept override {
-        return wire_->verdict_ == EndOfInput::failed;
+        return wire_->verdict_ == EndOfInput::failed || wire_->verdict_ == EndOfInput::truncated;
     }
     [[nodiscard]] bool flushed() const noexcept override { return wire_->in_flight_.empty(); }
     void start_tls(Unread unread = Unread::is_violation) override { wire_->begin_tls(unread); }
