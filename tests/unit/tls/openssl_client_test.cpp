@@ -97,17 +97,20 @@ TEST_CASE("a device of TLS 1.0 or 1.1 is refused in plain words, with legacy_tls
     }
 }
 
-TEST_CASE("the hello of TLS 1.0 without any extension") {
-    // version 3.1, random, no session, TLS_RSA_WITH_AES_128_CBC_SHA, no compression
-    const std::string hello = handshake_message(
-        1, "\x03\x01" + std::string(32, 'r') + std::string("\0\0\2\0\x2F\1\0", 7));
-    auto server = Engine::server(usual().server);
-    REQUIRE(server.has_value());
-    Told told;
-    (*server)->receive(std::string("\x16\x03\x01\0", 4) + static_cast<char>(hello.size()) + hello);
-    drain(**server, told);
-    CHECK(told.broken.starts_with("this device speaks TLS 1.0 only"));
-    CHECK((*server)->output().ends_with("\2\x46"));  // fatal protocol_version
+TEST_CASE("the hello of SSL 3.0 and of TLS 1.0, without any extension") {
+    for (const auto& [minor, name] : {std::pair{'\0', "SSL 3.0"}, std::pair{'\1', "TLS 1.0"}}) {
+        // version, random, no session, TLS_RSA_WITH_AES_128_CBC_SHA, no compression
+        const std::string version{'\3', minor};
+        const std::string hello = handshake_message(
+            1, version + std::string(32, 'r') + std::string("\0\0\2\0\x2F\1\0", 7));
+        auto server = Engine::server(usual().server);
+        REQUIRE(server.has_value());
+        Told told;
+        (*server)->receive('\x16' + version + '\0' + static_cast<char>(hello.size()) + hello);
+        drain(**server, told);
+        CHECK(told.broken.starts_with("this device speaks " + std::string(name) + " only"));
+        CHECK((*server)->output().ends_with("\2\x46"));  // fatal protocol_version
+    }
 }
 
 TEST_CASE("ALPN: smtp or nothing") {
