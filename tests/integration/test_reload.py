@@ -1,119 +1,246 @@
-"""Reload under load: upstreams, certificates and users are replaced while mail goes through, and no session is harmed."""
+"""Reload: what SIGHUP changes, what it leaves alone, and that a bad configuration changes nothing."""
 
-import base64
-import collections
-import hashlib
-import os
-import smtplib
+import socket
+import time
 
 import pytest
 
-from support import proxy as files
-from support.certificates import Replaceable
-from support.net import free_port, wait_until
-from support.process import Process
-
-USER = "printer-2nd-floor"
-MESSAGES, SESSIONS = 700, 20
-ROUNDS = 6
+from support.client import Client
+from support.messages import message
+from support.net import free_port, listening, wait_until
+from support.upstream import stall
 
 
-class Reloaded:
-    """A proxy whose upstream, certificate and user's password are of the latest round: a cleartext listener for the load,
-    and one with implicit TLS and local users."""
-
-    def __init__(self, directory, pair, certificates):
-        self.certificates = certificates
-        self.certificate = Replaceable(directory, certificates[0])
-        self.password_file = os.path.join(directory, "printer")
-        self.tls_port = free_port()
-        self.upstreams = [files.upstream_table(directory, server.endpoints()["postfix-smtps"]) for server in pair]
-        files.write_private(self.password_file, self.password(0))
-        self.proxy = files.Waxseal(os.path.join(directory, "waxseal"), self.configuration(0), log_level="info")
-
-    @staticmethod
-    def password(number):
-        return f"of round {number}"
-
-    def configuration(self, number):
-        secured = {"address": f"127.0.0.1:{self.tls_port}", "tls": "implicit", "auth": "local",
-                   "certificate_file": self.certificate.chain, "key_file": self.certificate.key}
-        return {"listen": [{}, secured], "upstream": [self.upstreams[number % 2]],
-                "user": [{"name": USER, "password_file": self.password_file}]}
-
-    def reload(self, number):
-        self.certificate.put(self.certificates[number])
-        files.write_private(self.password_file, self.password(number))
-        self.proxy.reload(self.configuration(number))
-        self.proxy.wait_event("reloaded", count=number)
-
-    def log_in(self, context, number, password):
-        """A new connection, on which a login is under way: its answer is still to be read. A refusal is held back, for
-        longer with each one of an address: every round has its own."""
-        smtp = smtplib.SMTP_SSL("127.0.0.1", self.tls_port, context=context, timeout=60, source_address=(f"127.0.1.{number}", 0))
-        shown = hashlib.sha256(smtp.sock.getpeercert(binary_form=True)).hexdigest()
-        assert shown == self.certificates[number].fingerprint()
-        smtp.ehlo()
-        smtp.putcmd("AUTH", "PLAIN " + base64.b64encode(f"\0{USER}\0{password}".encode()).decode())
-        return smtp
-
-    def transactions(self):
-        return [transaction for end in self.proxy.events("session_end") for transaction in end["transactions"]]
-
-    def sent_to(self, number):
-        """How many messages the upstream of that round has got."""
-        name = self.upstreams[number % 2]["name"]
-        return [transaction["upstream"] for transaction in self.transactions()].count(name)
+def listening_at(address, port):
+    with socket.socket() as probe:
+        return probe.connect_ex((address, port)) == 0
 
 
-@pytest.fixture
-def reloaded(directory, pair, authority):
-    names = [authority.leaf(cn=f"round {number}") for number in range(ROUNDS + 1)]
-    assert len({name.fingerprint() for name in names}) == len(names)
-    running = Reloaded(directory, pair, names)
-    yield running
-    running.proxy.discard()
+def test_reload(waxseal, scripted):
+    """New sessions use the new configuration, running ones keep the old."""
+    old, new = scripted(), scripted("starttls")
+    proxy = waxseal(old, server={"hostname": "old.example.test"})
+    other = waxseal(new)  # only for its [[upstream]]
+    with proxy.client() as client:
+        client.ehlo()
+        client.open_data()
+        proxy.reload(dict(other.configuration, server={"hostname": "new.example.test"}))
+        proxy.wait_event("reloaded")
+        with proxy.client() as fresh:
+            assert fresh.greeting.text.startswith("new.example.test ")
+            fresh.ehlo()
+            assert fresh.transaction(message("new")).code == 250
+        assert client.finish(message("old")).code == 250
+        assert client.ehlo().lines[0].startswith("old.example.test")
+        assert client.transaction(message("old")).code == 250
+    assert len(old.messages) == 2 and len(new.messages) == 1
 
 
-@pytest.fixture
-def source(reloaded, directory, token):
-    """Postfix's smtp-source: it ends with an error at the first reply that it does not like. -N numbers the recipients."""
-    running = Process(["smtp-source", "-s", SESSIONS, "-m", MESSAGES, "-N", "-S", token, "-l", 2048,
-                       "-f", "device@example.test", "-t", "inbox@example.test", f"127.0.0.1:{reloaded.proxy.port}"],
-                      directory, "smtp-source")
-    yield running
-    running.stop()
+@pytest.mark.parametrize("damage", [
+    lambda text: text + "\n[limits]\nmax_sesions = 3\n",
+    lambda text: text + "\n[[[",
+    lambda text: text.replace("implicit", "perhaps"),
+    lambda text: text.replace("password-", "no-such-file-"),
+    lambda text: "",
+], ids=["unknown key", "no TOML", "bad value", "missing file", "empty"])
+def test_bad_reload_changes_nothing(waxseal, scripted, damage):
+    upstream = scripted()
+    proxy = waxseal(upstream)
+    with open(proxy.file, encoding="utf-8") as file:
+        good = file.read()
+    with open(proxy.file, "w", encoding="utf-8") as file:
+        file.write(damage(good))
+    proxy.reload()
+    wait_until(lambda: [entry for entry in proxy.log if entry.get("level") == "error"], what="an error in the log")
+    assert not proxy.events("reloaded")
+    with proxy.client() as client:
+        client.ehlo()
+        assert client.transaction(message("still")).code == 250
+    with open(proxy.file, "w", encoding="utf-8") as file:
+        file.write(good)
+    proxy.reload()
+    proxy.wait_event("reloaded")
+    with proxy.client() as client:
+        client.ehlo()
+        assert client.transaction(message("again")).code == 250
 
 
-@pytest.mark.slow
-def test_reload_under_load(reloaded, source, pair, authority, token):
-    context = authority.client_context()
-    wait_until(lambda: reloaded.sent_to(0) >= SESSIONS, 60, "mail to go through")
-    refused = []
-    for number in range(1, ROUNDS + 1):
-        before = reloaded.sent_to(number)
-        reloaded.reload(number)
-        refused.append(reloaded.log_in(context, number, reloaded.password(number - 1)))
-        with reloaded.log_in(context, number, reloaded.password(number)) as accepted:
-            assert accepted.getreply()[0] == 235
-        wait_until(lambda: not source.running or reloaded.sent_to(number) >= before + SESSIONS, 60, "mail to go there")
-        assert source.running, f"smtp-source ended with {source.exit_code}, so there was no load any more"
-    for smtp in refused:
-        with smtp:
-            assert smtp.getreply()[0] == 535
-
-    assert source.wait(180) == 0
-    wait_until(lambda: len(reloaded.transactions()) >= MESSAGES, 20, "the last session to end")
-    assert collections.Counter(transaction["outcome"] for transaction in reloaded.transactions()) == {"accepted": MESSAGES}
-    arrived_once(pair, token)
+def test_reload_onto_a_taken_port_changes_nothing(waxseal, scripted):
+    """Not the log level either, nor the listener that could be opened before the one that could not."""
+    proxy = waxseal(scripted(), log={"level": "info"}, log_level=None)
+    free = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        more = [{"address": f"127.0.0.1:{number}"} for number in (free, port)]
+        proxy.reload(dict(proxy.configuration, listen=[*proxy.configuration["listen"], *more], log={"level": "error"}))
+        assert str(port) in proxy.wait_event("reload_failed")["reason"]
+    assert not listening(free)
+    with proxy.client() as client:
+        client.ehlo()
+    proxy.wait_event("session_end")  # an info line
+    proxy.reload(dict(proxy.configuration, log={"level": "debug"}))
+    proxy.wait_event("reloaded")
 
 
-def arrived_once(pair, token):
-    """Every message in one of the two mailboxes, and in that one once."""
+def test_reload_changes_the_log_level(waxseal, scripted):
+    proxy = waxseal(scripted(), log={"level": "error"}, log_level=None)
+    proxy.reload(dict(proxy.configuration, log={"level": "info"}))
+    proxy.wait_event("reloaded")
+    with proxy.client() as client:
+        client.ehlo()
+    proxy.wait_event("session_end")
 
-    def recipients():
-        return [mail.header("Delivered-To") for server in pair for mail in server.mailbox.find(token)]
 
-    wait_until(lambda: len(recipients()) >= MESSAGES, 120, "every message to be delivered")
-    assert len(recipients()) == len(set(recipients())) == MESSAGES
-    assert all(server.mailbox.find(token) for server in pair)
+def test_reload_changes_the_log_format(waxseal, scripted):
+    proxy = waxseal(scripted(), log={"format": "json"}, log_format=None)
+    proxy.reload(dict(proxy.configuration, log={"format": "logfmt"}))
+    proxy.wait_text(" level=info event=reloaded ")
+    proxy.reload(proxy.configuration)
+    proxy.wait_event("reloaded")
+
+
+def test_reload_says_where_the_mistake_is(waxseal, scripted):
+    proxy = waxseal(scripted())
+    with open(proxy.file, "a", encoding="utf-8") as file:
+        file.write("[log]\nlevl = \"info\"\n")
+    with open(proxy.file, encoding="utf-8") as file:
+        line = len(file.read().splitlines())
+    proxy.reload()
+    proxy.wait_text(f"waxseal.toml:{line}:1: ")
+    proxy.wait_text("did you mean level?")
+
+
+def test_reload_reads_secrets_and_authorities_again(waxseal, scripted):
+    upstream = scripted()
+    proxy = waxseal(upstream)
+    table = proxy.configuration["upstream"][0]
+    with open(table["password_file"], "w", encoding="utf-8") as file:
+        file.write("another")
+    with proxy.client() as client:
+        client.ehlo()
+        assert client.transaction(message("old secret")).code == 250
+    proxy.reload()
+    proxy.wait_event("reloaded")
+    with proxy.client() as client:
+        client.ehlo()
+        assert client.transaction(message("new secret")).status == "451 4.7.0"
+
+
+def test_garbage_for_authorities_keeps_the_old_ones(waxseal, scripted, directory):
+    upstream = scripted()
+    own = f"{directory}/ca.pem"
+    with open(upstream.ca_file, encoding="ascii") as source, open(own, "w", encoding="ascii") as copy:
+        copy.write(source.read())
+    proxy = waxseal(upstream, {"ca_file": own})
+    with open(own, "w", encoding="ascii") as file:
+        file.write("-----BEGIN CERTIFICATE-----\ngarbage\n-----END CERTIFICATE-----\n")
+    proxy.reload()
+    wait_until(lambda: [entry for entry in proxy.log if entry.get("level") == "error"], what="an error in the log")
+    with proxy.client() as client:
+        client.ehlo()
+        assert client.transaction(message("kept")).code == 250
+
+
+def test_reload_keeps_what_the_upstream_offered(waxseal, scripted):
+    """Until it has been asked again; but not for another account."""
+    upstream = scripted()
+    proxy = waxseal(upstream)
+    proxy.wait_offer("8BITMIME")
+    upstream.wait_ended()
+    upstream.script = {"ehlo_tls": stall}
+    proxy.reload()
+    proxy.wait_event("reloaded")
+    with proxy.client() as client:
+        assert "8BITMIME" in client.offers()
+    table = dict(proxy.configuration["upstream"][0], username="another@example.test")
+    proxy.reload(dict(proxy.configuration, upstream=[table]))
+    proxy.wait_event("reloaded", count=2)
+    with proxy.client() as client:
+        assert "8BITMIME" not in client.offers()
+
+
+def test_max_connections_holds_over_a_reload(waxseal, scripted):
+    upstream = scripted()
+    proxy = waxseal(upstream, {"max_connections": 2}, timeouts={"queue": "1s"})
+    proxy.wait_offer("8BITMIME")
+    upstream.wait_ended()
+    with proxy.client() as first, proxy.client() as second, proxy.client() as third:
+        for client in (first, second):
+            client.ehlo()
+            client.open_data()
+        proxy.reload()
+        proxy.wait_event("reloaded")
+        third.ehlo()
+        assert third.command("MAIL FROM:<c@example.test>").status == "451 4.3.2"
+        table = dict(proxy.configuration["upstream"][0], max_connections=3)
+        proxy.reload(dict(proxy.configuration, upstream=[table]))
+        proxy.wait_event("reloaded", count=2)
+        third.ehlo()
+        assert third.transaction(message("third")).code == 250
+        for client in (first, second):
+            assert client.finish(message("busy")).code == 250
+
+
+def test_reload_opens_and_closes_listeners(waxseal, scripted):
+    proxy = waxseal(scripted())
+    second = free_port()
+    both = [*proxy.configuration["listen"], {"address": f"127.0.0.1:{second}"}]
+    proxy.reload(dict(proxy.configuration, listen=both))
+    wait_until(lambda: listening(second))
+    with Client(second) as kept:
+        kept.ehlo()
+        proxy.reload(proxy.configuration)
+        wait_until(lambda: not listening(second))
+        assert kept.command("NOOP").code == 250
+    with proxy.client() as client:
+        client.ehlo()
+
+
+def test_reload_to_an_address_that_overlaps(waxseal, scripted):
+    """From one address of a port to all of them and back; the old one stands when the new cannot be opened."""
+    proxy = waxseal(scripted())
+    everywhere = {"address": f"0.0.0.0:{proxy.port}", "allow": ["127.0.0.0/8"]}
+    with proxy.client() as kept, socket.create_server(("127.0.0.2", proxy.port)):
+        kept.ehlo()
+        proxy.reload(dict(proxy.configuration, listen=[everywhere]))  # somebody else is part of everywhere
+        assert "in use" in proxy.wait_event("reload_failed")["reason"]
+        assert kept.command("NOOP").code == 250
+    with proxy.client() as client:
+        client.ehlo()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        blocked = {"address": f"127.0.0.1:{taken.getsockname()[1]}"}
+        proxy.reload(dict(proxy.configuration, listen=[everywhere, blocked]))
+        proxy.wait_event("reload_failed", count=2)
+    with proxy.client() as client:
+        client.ehlo()
+    assert not listening_at("127.0.0.3", proxy.port)
+    for count, (listen, reachable) in enumerate([(everywhere, True), ({}, False)] * 2, 1):
+        proxy.reload(dict(proxy.configuration, listen=[listen]))
+        proxy.wait_event("reloaded", count=count)
+        with proxy.client() as client:
+            client.ehlo()
+        assert listening_at("127.0.0.3", proxy.port) == reachable
+        for shared in (False, True):  # nobody else gets the port
+            with socket.socket() as other:
+                if shared:
+                    other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                with pytest.raises(OSError):
+                    other.bind(("127.0.0.1", proxy.port))
+                    other.listen()
+
+
+def test_reload_storm(waxseal, scripted):
+    upstream = scripted()
+    proxy = waxseal(upstream)
+    before = None
+    for number in range(60):
+        proxy.reload()
+        if number % 6 == 0:
+            with proxy.client() as client:
+                client.ehlo()
+                assert client.transaction(message("storm")).code == 250
+        if number == 20:
+            time.sleep(0.5)
+            before = proxy.descriptors()
+    wait_until(lambda: proxy.descriptors() <= before, what="descriptors to be closed")
+    assert len(upstream.messages) == 10
