@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* description =
     "waxseal " WAXSEAL_VERSION
-    " - an SMTP proxy: takes cleartext mail submission from devices and programs,\n"
+    " - an SMTP proxy: takes mail from devices and programs, secured as they can or not at all,\n"
     "and passes each message on to a provider over verified TLS, as it comes.";
 
 constexpr const char* footer =
