@@ -2,8 +2,8 @@
 // "later".
 //
 // net::Loop implements it over libuv; tests and fuzzers implement it with a simulated clock.
-// Everything is called on the loop's own thread. An Alarm never fires from inside arm(); destroying
-// one silences it.
+// Everything but post() is called on the loop's own thread. An Alarm never fires from inside arm();
+// destroying one silences it.
 #pragma once
 
 #include <chrono>
@@ -31,6 +31,9 @@ class Reactor {
     // Runs the function after the current callback has returned: the only place where objects that
     // may be on the call stack are destroyed.
     virtual void defer(std::function<void()> function) = 0;
+    // For other threads: runs the function on the loop's own, in the order of the calls. The reactor
+    // must be there; where it has ended already, the function is destroyed unrun.
+    virtual void post(std::function<void()> function) = 0;
 };
 
 // Destroys an object outside the present call stack, on which it may well be.

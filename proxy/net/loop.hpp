@@ -58,7 +58,7 @@ class Loop final : public Reactor {
     // destroyed.
     void on_signal(int number, std::function<void()> function);
 
-    bool post(std::function<void()> function) const { return poster_.post(std::move(function)); }
+    void post(std::function<void()> function) override { (void)poster_.post(std::move(function)); }
     [[nodiscard]] const Poster& poster() const noexcept { return poster_; }
 
     // For net/ itself.

@@ -42,7 +42,7 @@ class FakeReactor final : public Reactor {
 
     // Something that happens outside: runs after all deferred functions, one at a time, in the
     // order of `choose`.
-    void post(std::function<void()> event);
+    void post(std::function<void()> event) override;
     // Which of n waiting events is next. The first by default; a random one in simulations.
     std::function<std::size_t(std::size_t n)> choose;
 
