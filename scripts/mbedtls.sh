@@ -107,6 +107,7 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
     set_source_files_properties(aesni.c aes.c gcm.c PROPERTIES COMPILE_OPTIONS "-maes;-mpclmul")
 endif()
 END
+    # shellcheck disable=SC2016  # CMake's variable
     printf 'target_compile_options(${everest_target} PRIVATE -O3)\n' >>"$1/3rdparty/everest/CMakeLists.txt"
 }
 
