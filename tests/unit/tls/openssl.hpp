@@ -97,6 +97,9 @@ class Connection {
         // Our last flight has to go out too.
         until([this] { return told.established + told.ends() > 0 && engine->output().empty(); });
     }
+    void until_received(std::size_t size) {
+        until([this, size] { return told.data.size() >= size || told.ends() > 0; });
+    }
     void until_ended() {
         until([this] { return told.ends() > 0; });
     }

@@ -164,3 +164,35 @@ TEST_CASE("a client of small records") {
         served.converse();
     }
 }
+
+TEST_CASE("AES-GCM both ways with a real client, in large pieces, in both versions") {
+    const Arguments choices[] = {{"-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"},
+                                 {"-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384"},
+                                 {"-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256"},
+                                 {"-tls1_3", "-ciphersuites", "TLS_AES_256_GCM_SHA384"}};
+    for (Arguments arguments : choices) {
+        CAPTURE(arguments[2]);
+        arguments.emplace_back("-quiet");
+        Served served(server_with(KeyKind::p256), arguments);
+        REQUIRE(served.connection.told.broken == "");
+        CHECK(served.connection.engine->details().cipher_suite.find("_GCM_") != std::string::npos);
+        std::string sent;
+        std::string returned;
+        for (std::size_t line = 0; sent.size() < 400'000; ++line) {
+            const std::string text =
+                std::to_string(line) + std::string(line * 7919 % 30'000, 'x') + "\n";
+            served.client.type(text);
+            sent += text;
+            served.connection.until_received(sent.size());
+            const std::string reply = "<" + text;
+            write_all(*served.connection.engine, reply);
+            returned += reply;
+            if (line % 4 != 3) continue;
+            served.connection.until([&] { return served.connection.engine->output().empty(); });
+            served.client.printed(reply);
+        }
+        CHECK((served.connection.told.data == sent));
+        served.connection.until([&] { return served.connection.engine->output().empty(); });
+        CHECK(served.client.printed(returned).find(returned) != std::string::npos);
+    }
+}

@@ -28,9 +28,11 @@ std::unique_ptr<RawPeer, void (*)(RawPeer*)> peer_of(bool client, Version versio
     if (client) {
         auto context = serving_only(version, usual().identity.leaf.certificate_pem,
                                     usual().identity.leaf.key_pem.reveal());
+        only_chacha(context->config.get());
         return {new RawServer(context), [](RawPeer* p) { delete static_cast<RawServer*>(p); }};
     }
     auto context = trusting_only(version, usual().identity.ca.certificate_pem);
+    only_chacha(context->config.get());
     return {new RawClient(context), [](RawPeer* p) { delete static_cast<RawClient*>(p); }};
 }
 

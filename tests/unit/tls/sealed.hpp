@@ -1,5 +1,5 @@
 // Records of any size under the keys of an established connection: mbedTLS itself makes none that
-// is too large. ChaCha20-Poly1305 with SHA-256 only, which is what both sides prefer.
+// is too large. ChaCha20-Poly1305 with SHA-256 only: see only_chacha.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -17,6 +17,13 @@ namespace waxseal::tls::test {
 
 inline const unsigned char* octets_in(std::string_view text) {
     return reinterpret_cast<const unsigned char*>(text.data());
+}
+
+// For the peer's configuration, before its handshake.
+inline void only_chacha(const mbedtls_ssl_config* config) {
+    static constexpr int suites[] = {MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
+                                     MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, 0};
+    mbedtls_ssl_conf_ciphersuites(const_cast<mbedtls_ssl_config*>(config), suites);
 }
 
 // Of the peer's own direction; one for each connection, made before its handshake.
