@@ -188,7 +188,7 @@ BuiltUpstream UpstreamBuilder::build(const config::Upstream& upstream) {
     dial.tls_start = upstream.tls == config::UpstreamTls::implicit ? net::TlsStart::implicit
                                                                    : net::TlsStart::by_user;
     if (upstream.tls != config::UpstreamTls::none)
-        dial.tls = net::ClientTls{context(upstream), upstream.server_name};
+        dial.tls = net::ClientTls{context(upstream), upstream.server_name, upstream.name};
     Login login = this->login(upstream);
     std::string account = account_of(runtime_.seed, login.credentials, upstream);
     if (login.source) login.credentials.reset();

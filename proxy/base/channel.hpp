@@ -56,6 +56,7 @@ struct TlsDetails {
     std::string cipher_suite;  // "TLS_AES_256_GCM_SHA384"
     // On an accepted channel: the client's, when it showed one.
     std::optional<PeerCertificate> client_certificate{};
+    bool resumed = false;  // on a channel of ours: an earlier session with that server
 };
 
 class Channel {

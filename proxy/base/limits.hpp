@@ -1,6 +1,7 @@
 // Every bound that is not a setting, in one place, with its source. All sizes are octets.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 
 namespace waxseal::limits {
@@ -52,6 +53,14 @@ inline constexpr std::size_t tls_record = 16 * 1024;
 inline constexpr std::size_t tls_handshake_records = 256;
 // Records in a row without content (alerts, tickets, empty ones) after the handshake.
 inline constexpr std::size_t tls_quiet_records = 64;
+// Sessions to resume with upstreams. A day between two looks at the certificates (RFC 8446 4.6.1
+// allows seven, RFC 5246 F.1.4 one). OpenSSL sends two tickets, others one to four.
+inline constexpr std::chrono::hours tls_session_age{24};
+inline constexpr std::size_t tls_sessions_of_place = 4;
+inline constexpr std::size_t tls_session_places = 64;
+inline constexpr std::size_t tls_session_octets = 16 * 1024;
+// How long nothing is offered where an offer has ended the handshake.
+inline constexpr std::chrono::hours tls_session_shunned{1};
 
 // PROXY protocol: version 1 says 107 with its CRLF; version 2 could say 64 KiB, of which HAProxy
 // sends at most a certificate.

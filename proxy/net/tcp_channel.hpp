@@ -29,6 +29,7 @@ class Stream;
 struct ClientTls {
     std::shared_ptr<const tls::ClientContext> context;
     std::string server_name;  // what is verified
+    std::string upstream{};   // whose sessions are resumed; empty: none are
 };
 struct ServerTls {
     std::shared_ptr<const tls::ServerContext> context;

@@ -41,7 +41,7 @@ bool TcpChannel::make_engine() {
     std::expected<std::unique_ptr<tls::Engine>, Error> engine =
         std::unexpected(Error{"no TLS settings"});
     if (const auto* client = std::get_if<ClientTls>(&settings_)) {
-        engine = tls::Engine::client(client->context, client->server_name);
+        engine = tls::Engine::client(client->context, client->server_name, client->upstream);
     } else if (const auto* server = std::get_if<ServerTls>(&settings_)) {
         engine = tls::Engine::server(server->context);
     }

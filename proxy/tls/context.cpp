@@ -1,7 +1,7 @@
 // What we offer and accept: the one place where the TLS policy is written down.
 //
-// TLS 1.2 and 1.3 only (RFC 9325 3.1.1), ECDHE only but for legacy_tls, no renegotiation, no
-// resumption, no early data, no tickets from our servers; in the client role verification is
+// TLS 1.2 and 1.3 only (RFC 9325 3.1.1), ECDHE only but for legacy_tls, no renegotiation, no early
+// data, no tickets from our servers and no resumption there; in the client role verification is
 // required and there is no way to turn it off.
 #include <mbedtls/gcm.h>
 
@@ -163,6 +163,19 @@ std::expected<void, Error> common_policy(mbedtls_ssl_config* config, int role, c
     return {};
 }
 
+// Of sessions with our upstreams: tickets are asked for, shown to the engine, and used with a fresh
+// key exchange only, so that what is kept tells nothing of later connections (RFC 9325 7.4).
+void resume_sessions(mbedtls_ssl_config* config) {
+#if defined(MBEDTLS_SSL_SESSION_TICKETS) && defined(MBEDTLS_SSL_CLI_C)
+    mbedtls_ssl_conf_session_tickets(config, MBEDTLS_SSL_SESSION_TICKETS_ENABLED);
+    mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
+        config, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
+    mbedtls_ssl_conf_tls13_key_exchange_modes(
+        config, MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL |
+                    MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL);
+#endif
+}
+
 std::expected<void, Error> load_trust(const ClientOptions& options, mbedtls_x509_crt& trust) {
     if (!options.ca_pem.empty()) return load_trust_pem(options.ca_pem, "CA certificate", trust);
     if (!options.ca_file.empty()) return load_trust_file(options.ca_file, trust);
@@ -263,6 +276,7 @@ std::expected<std::shared_ptr<const ClientContext>, Error> client_context(
     mbedtls_ssl_config* config = context->config.get();
     if (auto set = common_policy(config, MBEDTLS_SSL_IS_CLIENT, preferred<client_suites>()); !set)
         return std::unexpected(set.error());
+    resume_sessions(config);
     mbedtls_ssl_conf_min_tls_version(config, number_of(options.min_version));
     mbedtls_ssl_conf_max_tls_version(config, number_of(options.max_version));
     context->min_version = options.min_version;

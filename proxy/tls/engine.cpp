@@ -29,7 +29,8 @@ std::string iana_suite(std::string_view name) {
 
 // --- set-up ---
 
-std::expected<void, Error> Engine::State::set_up_client(Reference wanted) {
+std::expected<void, Error> Engine::State::set_up_client(Reference wanted,
+                                                        std::string_view upstream) {
     int code = mbedtls_ssl_setup(ssl.get(), client->config.get());
     if (code == 0) {
         // The name is SNI, and a second opinion on the certificate. For an address it is NULL: no
@@ -38,7 +39,10 @@ std::expected<void, Error> Engine::State::set_up_client(Reference wanted) {
         code = mbedtls_ssl_set_hostname(ssl.get(),
                                         wanted.is_address() ? nullptr : wanted.text.c_str());
     }
+    std::string place;
+    if (!upstream.empty()) place = std::string(upstream) + '\n' + wanted.text;
     verifier = std::make_unique<Verifier>(std::move(wanted), client->pins);
+    if (code == 0 && !place.empty()) offer_session(std::move(place), now());
     return set_up(code);
 }
 
@@ -99,7 +103,7 @@ Event Engine::State::finish_handshake() {
         // mbedTLS has refused everything else already; this is the door VerifiedPeer comes through,
         // so it looks again.
         const std::uint32_t result = mbedtls_ssl_get_verify_result(ssl.get());
-        if (!verifier->satisfied(result)) {
+        if (!(is_client() ? judge_server(now()) : verifier->satisfied(result))) {
             std::string reason = verifier->reason(result, now());
             if (reason.empty()) reason = "certificate was not verified";
             return broken(std::move(reason), MBEDTLS_SSL_ALERT_MSG_BAD_CERT);
@@ -111,6 +115,9 @@ Event Engine::State::finish_handshake() {
     phase = Phase::established;
     quiet_records = 0;
     may_write = true;
+    // TLS 1.3 has its tickets yet to come.
+    if (mbedtls_ssl_get_version_number(ssl.get()) == MBEDTLS_SSL_VERSION_TLS1_2)
+        keep_session(now());
     return Established{};
 }
 
@@ -126,7 +133,12 @@ Event Engine::State::read() {
             may_write = false;
             return end(Truncated{});
         }
-        // 0 is an empty record. Tickets do not come here: their signal is off.
+        if (code == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
+            keep_session(now());
+            continue;
+        }
+        shorten_ticket();
+        // 0 is an empty record.
         if (code != 0 && code != MBEDTLS_ERR_SSL_WANT_READ) return failed(code);
         if (wire.starved()) return NeedInput{};
         // mbedTLS would pass over it for ever; it belongs to the handshake (RFC 8446 5).
@@ -179,6 +191,7 @@ Event Engine::State::broken(std::string reason, int alert) {
     }
     may_write = false;
     verified = false;
+    give_up_session(now());
     return end(Broken{std::move(reason)});
 }
 
@@ -210,13 +223,14 @@ Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Engine::~Engine() = default;
 
 std::expected<std::unique_ptr<Engine>, Error> Engine::client(
-    std::shared_ptr<const ClientContext> context, std::string_view server_name) {
+    std::shared_ptr<const ClientContext> context, std::string_view server_name,
+    std::string_view upstream) {
     assert(context);
     auto wanted = reference_name(server_name);
     if (!wanted) return std::unexpected(wanted.error());
     auto state = std::make_unique<State>();
     state->client = std::move(context);
-    if (auto done = state->set_up_client(std::move(*wanted)); !done)
+    if (auto done = state->set_up_client(std::move(*wanted), upstream); !done)
         return std::unexpected(done.error());
     // The ClientHello is in output() from the start.
     if (Event first = state->advance(); !std::holds_alternative<NeedInput>(first))
@@ -273,7 +287,7 @@ TlsDetails Engine::details() const {
     const char* version = mbedtls_ssl_get_version(ssl);
     const char* suite = mbedtls_ssl_get_ciphersuite(ssl);
     return {version != nullptr ? version : "", suite != nullptr ? iana_suite(suite) : "",
-            state_->peer};
+            state_->peer, state_->resumed};
 }
 
 std::optional<VerifiedPeer> Engine::verified_peer() const {

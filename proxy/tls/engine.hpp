@@ -13,9 +13,10 @@
 //   close() - queues close_notify; the peer's half goes on until it closes too.
 // Contract: in the client role chain and name are always verified (RFC 9525: SAN only, never CN; IP
 //   addresses against iPAddress SANs), or, with PinMode::instead, the public key is the one that
-//   the administrator has named; there is no option to check nothing. In the server role a client
-//   certificate that does not verify ends the handshake, whether one was required or not. Errors
-//   are events with a reason a person understands.
+//   the administrator has named; there is no option to check nothing. A resumed session is as good
+//   as the full handshake that it comes from, for a day at most and while its certificates are
+//   valid. In the server role a client certificate that does not verify ends the handshake, whether
+//   one was required or not. Errors are events with a reason a person understands.
 // Threads: a context may be shared by threads; an Engine belongs to one.
 // Sources: RFC 8446, RFC 5246, RFC 9325 (versions, suites), RFC 9525 (names), RFC 6066 3 (SNI), RFC
 // 7301 (ALPN), RFC 7469 2.4 (pins).
@@ -37,7 +38,7 @@
 
 namespace waxseal::tls {
 
-class ClientContext;  // trust store and client policy; immutable
+class ClientContext;  // trust store and client policy, immutable; sessions to resume
 class ServerContext;  // certificate, key and server policy; immutable
 
 // A certificate chain with the key of its leaf, for either role. The chain may be in any order.
@@ -106,9 +107,11 @@ using Event = std::variant<NeedInput, Established, Data, Closed, Truncated, Brok
 class Engine {
   public:
     // `server_name` is what is verified, and sent as SNI when it is a DNS name. A trailing dot and
-    // IPv6 brackets are removed. An empty name is refused.
+    // IPv6 brackets are removed. An empty name is refused. Sessions are kept in the context for
+    // `upstream` and that name, and resumed for the same of both; empty: none.
     [[nodiscard]] static std::expected<std::unique_ptr<Engine>, Error> client(
-        std::shared_ptr<const ClientContext> context, std::string_view server_name);
+        std::shared_ptr<const ClientContext> context, std::string_view server_name,
+        std::string_view upstream = {});
     [[nodiscard]] static std::expected<std::unique_ptr<Engine>, Error> server(
         std::shared_ptr<const ServerContext> context);
     ~Engine();

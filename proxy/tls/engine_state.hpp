@@ -22,6 +22,13 @@ namespace waxseal::tls {
 // called any more, except that after Closed our own half still sends.
 enum class Phase { handshake, established, ended };
 
+// Client role, where sessions are kept.
+struct Resuming {
+    std::string place;
+    Proof proof;  // of the session that was offered, then of this connection
+    std::optional<ProtocolVersion> offered{};
+};
+
 struct Engine::State {
     // The contexts are kept alive here; exactly one is set.
     std::shared_ptr<const ClientContext> client;
@@ -29,6 +36,7 @@ struct Engine::State {
     // While a handshake runs that expects certificates; its memory goes afterwards.
     std::unique_ptr<Verifier> verifier;
     std::optional<PeerCertificate> peer;  // server role: what the client has shown
+    std::unique_ptr<Resuming> resuming;   // null: no session is kept
     Wire wire;
     Ssl ssl;
     Phase phase = Phase::handshake;
@@ -37,11 +45,12 @@ struct Engine::State {
     std::optional<Event> untold;    // an end that was met outside of next()
     bool verified = false;          // client role: of this connection, as the context demands
     bool may_write = false;
+    bool resumed = false;
 
     ~State() { forget_plaintext(); }
 
     [[nodiscard]] bool is_client() const noexcept { return client != nullptr; }
-    std::expected<void, Error> set_up_client(Reference wanted);
+    std::expected<void, Error> set_up_client(Reference wanted, std::string_view upstream);
     std::expected<void, Error> set_up_server();
     std::expected<void, Error> set_up(int code);
 
@@ -53,6 +62,11 @@ struct Engine::State {
     Event take_plaintext();
     void forget_plaintext() noexcept;
     void forget_verifier() noexcept;
+    void offer_session(std::string place, Time now);
+    [[nodiscard]] bool judge_server(Time now);
+    void keep_session(Time now);
+    void shorten_ticket() noexcept;
+    void give_up_session(Time now);
     Event end(Event event);
     Event broken(std::string reason, int alert = -1);
     Event failed(int code);

@@ -13,9 +13,10 @@ Failing Engine::State::failing(int code) const {
     failing.stage = stage();
     if (is_client()) {
         failing.own_certificate = client->own != nullptr;
-        if (client->min_version == client->max_version)
-            failing.only_version =
-                client->min_version == ProtocolVersion::tls12 ? "TLS 1.2" : "TLS 1.3";
+        // With a session mbedTLS offers its version only.
+        auto only = resuming ? resuming->offered : std::nullopt;
+        if (client->min_version == client->max_version) only = client->min_version;
+        if (only) failing.only_version = only == ProtocolVersion::tls12 ? "TLS 1.2" : "TLS 1.3";
     }
     look_at_message(code, failing);
     if (code == MBEDTLS_ERR_SSL_INVALID_MAC) failing.alert = wire.clear_alert();

@@ -3,7 +3,7 @@
 //
 // Nothing outside of proxy/tls/*.cpp includes this file, so an mbedTLS header is seen nowhere else
 // (scripts/layers). Fields that mbedTLS calls private are named through MBEDTLS_PRIVATE, in
-// failing.cpp only, with the reason.
+// failing.cpp and resuming.cpp only, with the reason.
 #pragma once
 
 #include <mbedtls/pk.h>
@@ -19,6 +19,7 @@
 #include "base/error.hpp"
 #include "tls/engine.hpp"
 #include "tls/names.hpp"
+#include "tls/sessions.hpp"
 
 namespace waxseal::tls {
 
@@ -57,8 +58,9 @@ struct OwnCertificate {
     Presented names;
 };
 
-// Read-only once made, so engines of several threads share one; members die in reverse order, so
-// the configuration before the certificates it points to.
+// Read-only once made, but for the sessions, which have a lock of their own; so engines of several
+// threads share one; members die in reverse order, so the configuration before the certificates it
+// points to.
 class ClientContext {
   public:
     Certificates trust;
@@ -66,6 +68,8 @@ class ClientContext {
     Pins pins;
     ProtocolVersion min_version = ProtocolVersion::tls12;
     ProtocolVersion max_version = ProtocolVersion::tls13;
+    // Here, so that none outlives the policy that its server was verified by.
+    mutable Sessions sessions;
     Config config;
 };
 

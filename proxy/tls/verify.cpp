@@ -60,12 +60,19 @@ int Verifier::judge(const mbedtls_x509_crt& certificate, int depth, std::uint32_
 
 void Verifier::judge_server(const mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags) {
     const bool instead = key_instead();
+    consulted_ = true;
+    if (!instead) {
+        proof_.valid_from = std::max(proof_.valid_from, time_of(certificate.valid_from));
+        proof_.valid_to = std::min(proof_.valid_to, time_of(certificate.valid_to));
+    }
     // What is wrong with the chain does not count: it is not what is trusted.
     if (instead) flags = 0;
     if (!pins_->hashes.empty() && (depth == 0 || !instead)) {
         const std::string key = key_hash(certificate);
-        if (std::ranges::find(pins_->hashes, key) != pins_->hashes.end())
+        if (std::ranges::find(pins_->hashes, key) != pins_->hashes.end()) {
             verdict_.pin_matched = true;
+            proof_.pinned = key;
+        }
         if (depth == 0) verdict_.key = pin_text(key);
     }
     if (depth != 0) return;
@@ -95,6 +102,19 @@ bool Verifier::satisfied(std::uint32_t result) const {
     if (result != 0) return false;
     if (key_instead()) return verdict_.pin_matched;
     return verdict_.name_matched && (pins_->hashes.empty() || verdict_.pin_matched);
+}
+
+Proof Verifier::proof(Time now) const {
+    Proof proof = proof_;
+    proof.verified_at = now;
+    return proof;
+}
+
+bool Verifier::accepts(const Proof& proof, Time now) const {
+    return pins_ != nullptr && proof.holds(now) &&
+           (pins_->hashes.empty()
+                ? proof.pinned.empty()
+                : std::ranges::find(pins_->hashes, proof.pinned) != pins_->hashes.end());
 }
 
 std::string Verifier::reason(std::uint32_t result, Time now) const {

@@ -32,6 +32,12 @@ class Verifier {
 
     // `result` is mbedtls_ssl_get_verify_result.
     [[nodiscard]] bool satisfied(std::uint32_t result) const;
+    // Client role: a certificate was shown, so the handshake was a full one.
+    [[nodiscard]] bool consulted() const noexcept { return consulted_; }
+    // What a session of this connection may go by, once satisfied.
+    [[nodiscard]] Proof proof(Time now) const;
+    // Whether that is enough for another connection, with the pins as they are.
+    [[nodiscard]] bool accepts(const Proof& proof, Time now) const;
     // Empty when nothing is wrong with the certificates.
     [[nodiscard]] std::string reason(std::uint32_t result, Time now) const;
     // Server role: what the client has shown, if anything.
@@ -47,6 +53,8 @@ class Verifier {
     const Pins* pins_ = nullptr;  // null in the server role
     ClientCertificates asked_ = ClientCertificates::none;
     Verdict verdict_;
+    Proof proof_;
+    bool consulted_ = false;
     std::optional<PeerCertificate> peer_;
 };
 

@@ -5,7 +5,7 @@
 using namespace waxseal::tls;
 using namespace waxseal::tls::test;
 
-TEST_CASE("the ClientHello: PKCS#1 before PSS, X25519 first, neither tickets nor early data") {
+TEST_CASE("the ClientHello: PKCS#1 before PSS, X25519 first, no session, no early data") {
     auto client = Engine::client(usual().client, "mail.example.org");
     REQUIRE(client.has_value());
     auto offered = hello_of(take_output(**client)).extensions;
@@ -15,8 +15,11 @@ TEST_CASE("the ClientHello: PKCS#1 before PSS, X25519 first, neither tickets nor
     CHECK(offered[10] == "\0\x08\0\x1D\0\x17\0\x18\0\x19"sv);
     CHECK(offered[43] == "\4\3\4\3\3"sv);
     CHECK(offered[0] == "\0\x13\0\0\x10mail.example.org"sv);
-    // max_fragment_length, session_ticket, pre_shared_key, early_data, psk_key_exchange_modes
-    for (const std::size_t unwanted : {1U, 35U, 41U, 42U, 45U}) {
+    // session_ticket: asked for; psk_key_exchange_modes: with a fresh key exchange only
+    CHECK(offered[35] == "");
+    CHECK(offered[45] == "\1\1"sv);
+    // max_fragment_length, pre_shared_key, early_data
+    for (const std::size_t unwanted : {1U, 41U, 42U}) {
         CAPTURE(unwanted);
         CHECK_FALSE(offered.contains(unwanted));
     }

@@ -139,8 +139,8 @@ OpensslClient::OpensslClient(int port, std::vector<std::string> arguments)
                           std::move(arguments))) {}
 
 Connection::Connection(int port, std::shared_ptr<const ClientContext> context,
-                       std::string_view name) {
-    auto made = Engine::client(std::move(context), name);
+                       std::string_view name, std::string_view upstream) {
+    auto made = Engine::client(std::move(context), name, upstream);
     REQUIRE(made.has_value());
     engine = std::move(*made);
     socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -77,7 +77,8 @@ class OpensslClient : public OpensslProcess {
 class Connection {
   public:
     // A client's, to a port.
-    Connection(int port, std::shared_ptr<const ClientContext> context, std::string_view name);
+    Connection(int port, std::shared_ptr<const ClientContext> context, std::string_view name,
+               std::string_view upstream = {});
     // Of any role, on a socket that is taken over.
     Connection(int socket, std::unique_ptr<Engine> made);
     ~Connection();
