@@ -202,6 +202,7 @@ BuiltUpstream UpstreamBuilder::build(const config::Upstream& upstream) {
         .timeouts = {t.tls_handshake, t.upstream_reply, t.data_reply, t.queue},
         .slots = upstream::Slots(runtime_.loop, upstream.max_connections),
         .idle_timeout = upstream.idle_timeout,
+        .max_transactions = upstream.max_transactions_per_connection,
         .last_offer = std::nullopt,
         .credential_source = std::move(login.source),
         .xclient = upstream.xclient,
@@ -209,6 +210,11 @@ BuiltUpstream UpstreamBuilder::build(const config::Upstream& upstream) {
                            ? smtp::ClientCertificate::none
                            : smtp::ClientCertificate::presented,
     });
+    // With XCLIENT a connection speaks for one client and for no other.
+    if (upstream.idle_connections != 0 && !upstream.xclient)
+        provider->pool = std::make_unique<upstream::Pool>(
+            runtime_.loop, provider->slots,
+            upstream::PoolSettings{upstream.idle_connections, upstream.idle_timeout});
     return {std::move(provider), std::move(account)};
 }
 

@@ -49,6 +49,10 @@ inline constexpr std::size_t pending_replies = 16 * 1024;
 // One read from a socket, one TLS record (RFC 8446 5.1: 2^14).
 inline constexpr std::size_t read_block = 16 * 1024;
 inline constexpr std::size_t tls_record = 16 * 1024;
+// From this on a piece of a message is sent as a chunk of its own (BDAT): one read makes one.
+inline constexpr std::size_t chunk = 8 * 1024;
+// RCPT commands of one downstream that are under way to the upstream at once.
+inline constexpr std::size_t pipelined_recipients = 100;
 // Records of one handshake: a chain of certificates in records of 512 octets needs 40.
 inline constexpr std::size_t tls_handshake_records = 256;
 // Records in a row without content (alerts, tickets, empty ones) after the handshake.
@@ -61,6 +65,16 @@ inline constexpr std::size_t tls_session_places = 64;
 inline constexpr std::size_t tls_session_octets = 16 * 1024;
 // How long nothing is offered where an offer has ended the handshake.
 inline constexpr std::chrono::hours tls_session_shunned{1};
+
+// Connections to an upstream that are kept ready beyond idle_connections: how long.
+inline constexpr std::chrono::milliseconds surplus_connection{2000};
+// An upstream that closes idle connections sooner than this has another reason.
+inline constexpr std::chrono::milliseconds idle_limit_least{2000};
+// How long a connection may be used altogether. (Postfix: smtp_connection_reuse_time_limit, 300 s.)
+inline constexpr std::chrono::milliseconds connection_age{300'000};
+// For the first reply on a connection that was kept: a firewall may have forgotten it without a
+// word, and the device is waiting.
+inline constexpr std::chrono::milliseconds stale_reply{5000};
 
 // PROXY protocol: version 1 says 107 with its CRLF; version 2 could say 64 KiB, of which HAProxy
 // sends at most a certificate.

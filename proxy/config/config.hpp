@@ -134,7 +134,9 @@ struct Upstream {
     Certificate certificate;    // our own, for the handshake; empty: none
     bool xclient = false;
     unsigned max_connections = 10;
+    unsigned idle_connections = 2;
     Milliseconds idle_timeout = std::chrono::seconds(30);
+    unsigned max_transactions_per_connection = 100;
 };
 
 // Who may log in where auth is local.

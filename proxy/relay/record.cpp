@@ -32,6 +32,7 @@ log::Fields describe(const TransactionRecord& record) {
     if (record.refused_recipients != 0)
         fields.emplace_back("refused_recipients", record.refused_recipients);
     if (!record.repairs.empty()) fields.emplace_back("repairs", record.repairs);
+    if (!record.connection.empty()) fields.emplace_back("connection", record.connection);
     const std::pair<std::string_view, Duration> phases[] = {
         {"queue_ms", record.login.queue}, {"connect_ms", record.login.connect},
         {"tls_ms", record.login.tls},     {"login_ms", record.login.login},

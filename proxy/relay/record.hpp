@@ -26,7 +26,9 @@ struct TransactionRecord {
     std::string reason;                // when it is ours: what was the matter with the upstream
     std::string outcome;               // accepted, refused, deferred, reset, aborted, unknown
     std::vector<std::string> repairs;  // bare_lf, bare_cr
-    upstream::Timings login;           // zero when a connection was used again
+    // To the upstream: new, ready (it was used before), replaced (that one had died: a new one).
+    std::string_view connection = "";
+    upstream::Timings login;           // zero but for `queue` when a connection was ready
     Duration envelope{};               // MAIL to the answer to DATA
     Duration body{};                   // 354 to end-of-data
     Duration reply_wait{};             // end-of-data to the upstream's reply

@@ -186,6 +186,9 @@ void Session::flush() {
 // Back-pressure with hysteresis: a body waits above the high mark until the upstream has taken it
 // down to the low one.
 bool Session::body_blocked() {
+    if (transaction_ && transaction_->stage == Transaction::Stage::go_ahead &&
+        !transaction_->verdict)
+        return true;
     upstream::Connection* const upstream = connection();
     const std::size_t pending = upstream == nullptr ? 0 : upstream->pending();
     if (pending > limits::pending_high) blocked_ = true;
@@ -249,7 +252,7 @@ void Session::too_slow() { part("too_slow", farewell::too_slow()); }
 void Session::part(std::string_view end, const smtp::Reply& farewell) {
     record_.end = end;
     abandon("aborted");
-    drop_connection();
+    release();
     server_.shut_down(farewell);
     pump();
 }
@@ -269,7 +272,7 @@ void Session::finish() {
     hold_.stop();
     retire(reactor_, std::move(login_));
     abandon("aborted");
-    drop_connection();
+    release();
     // Of a handshake that failed the alert is still to go out.
     if (channel_->end() == EndOfInput::failed && channel_->failure().kind != FailureKind::tls) {
         channel_->abort();
@@ -285,21 +288,6 @@ void Session::finish() {
 upstream::Connection* Session::connection() noexcept {
     auto* connection = std::get_if<std::unique_ptr<upstream::Connection>>(&upstream_);
     return connection == nullptr ? nullptr : connection->get();
-}
-
-// Also cancels one that is on its way. Whatever the upstream was told so far, it is told nothing
-// more unless it is idle.
-void Session::drop_connection() {
-    if (upstream::Connection* const upstream = connection()) {
-        upstream->close();
-        upstream->set_notify(nullptr);
-        retire(reactor_, std::move(std::get<std::unique_ptr<upstream::Connection>>(upstream_)));
-    } else if (auto* connector = std::get_if<std::unique_ptr<upstream::Connector>>(&upstream_)) {
-        retire(reactor_, std::move(*connector));
-    }
-    upstream_ = std::monostate();
-    upstream_idle_.stop();
-    blocked_ = false;
 }
 
 void Session::note_time(Duration TransactionRecord::* phase) {

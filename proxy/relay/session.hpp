@@ -1,5 +1,5 @@
 // One downstream connection from greeting to end: the join of a server machine and, for each
-// transaction, an upstream connection.
+// transaction, an upstream connection, borrowed from the pool where the account is ours.
 //
 // pump() is the only place where the two sides meet. It runs after every event (octets, write done,
 // timer, upstream ready) to a fixed point: at most one event out of each side at a time, act on it,
@@ -9,7 +9,8 @@
 // Flow: construct, start(); drain() or stop() from outside; on_end is called once, after which the
 // owner destroys it through the
 //   reactor's defer. What it means: session_downstream.cpp (what the device says),
-//   session_security.cpp (its TLS and its login), session_upstream.cpp (what the upstream says).
+//   session_security.cpp (its TLS and its login), session_upstream.cpp (what the upstream says),
+//   session_connection.cpp (getting a connection, replacing it, letting it go).
 // Promises: 250 after end-of-data if and only if the upstream said so; after an abort inside a body
 // the upstream gets not one more octet.
 #pragma once
@@ -30,6 +31,7 @@
 #include "relay/pace.hpp"
 #include "relay/record.hpp"
 #include "relay/routes.hpp"
+#include "relay/transaction.hpp"
 #include "smtp/server.hpp"
 #include "upstream/connection.hpp"
 #include "upstream/connector.hpp"
@@ -54,18 +56,6 @@ struct SessionSettings {
     // How long each refusal beyond server.prompt_errors is held back. 0: not at all, and
     // prompt_errors has no bound. (Postfix: smtpd_error_sleep_time, 1 s.)
     Duration error_delay{};
-};
-
-// The transaction under way.
-struct Transaction {
-    // What of it is under way at the upstream.
-    enum class Stage : std::uint8_t { envelope, body, outcome };
-    TransactionRecord record;
-    Stage stage = Stage::envelope;
-    std::optional<smtp::server_event::Mail> mail;  // until the upstream has answered it
-    std::string recipient;                         // whose reply is waited for
-    std::optional<smtp::Reply> verdict;  // known before the body's end: what it will get there
-    TimePoint since{};
 };
 
 class Session {
@@ -94,6 +84,8 @@ class Session {
   private:
     enum class Pump : std::uint8_t { resting, running, again };
     enum class Life : std::uint8_t { running, draining, over };
+    // What the record says of a connection that took another's place.
+    static constexpr std::string_view replaced = "replaced";
     using Upstream = std::variant<std::monostate, std::unique_ptr<upstream::Connector>,
                                   std::unique_ptr<upstream::Connection>>;
 
@@ -120,7 +112,7 @@ class Session {
     void on(smtp::server_event::Paused) {}
     void on(smtp::server_event::Hello hello);
     void on(smtp::server_event::Mail mail);
-    void on(const smtp::server_event::Rcpt& rcpt);
+    void on(smtp::server_event::Rcpt rcpt);
     void on(smtp::server_event::DataRequested);
     void on(smtp::server_event::Body body);
     void on(smtp::server_event::BodyRefused refused);
@@ -162,11 +154,22 @@ class Session {
     [[nodiscard]] const upstream::Connector::Providers& destination(
         const smtp::Path* reverse_path) const;
 
-    void connect(const smtp::Path& reverse_path);
+    // The upstream side: session_connection.cpp.
+    void expect();
+    void connect();
+    void open(upstream::Borrower borrower);
     void adopt(std::unique_ptr<upstream::Connection> connection);
     [[nodiscard]] smtp::Xclient xclient() const;
     void connected(upstream::Connector::Outcome outcome);
-    void send_mail();
+    [[nodiscard]] bool may_replace();
+    void replace(const Failure& failure);
+    void release();
+
+    void send_envelope();
+    void begin_body();
+    void answer_recipient(Recipient& recipient, const smtp::Reply& reply);
+    void refuse_envelope(std::string_view outcome, const smtp::Reply& reply);
+    void fail_envelope(const smtp::Reply& reply);
     [[nodiscard]] std::optional<smtp::Reply> untranslatable(
         const smtp::server_event::Mail& mail) const;
     void fail(const Failure& failure);
@@ -175,6 +178,7 @@ class Session {
     void note_time(Duration TransactionRecord::* phase);
     [[nodiscard]] upstream::Connection* connection() noexcept;
     void drop_connection();
+    [[nodiscard]] const upstream::Provider& first_choice() const;
     [[nodiscard]] smtp::Capabilities offer() const;
 
     Reactor& reactor_;
@@ -185,9 +189,10 @@ class Session {
     smtp::Server server_;
     Upstream upstream_;
     upstream::Connector::Providers opened_for_;  // among which it was chosen
+    std::unique_ptr<upstream::Pool::Expectation> expectation_;
     std::unique_ptr<Login> login_;               // the AUTH exchange under way
     std::shared_ptr<const auth::User> user_;     // who has logged in, of ours
-    std::optional<Transaction> transaction_;
+    std::unique_ptr<Transaction> transaction_;  // none: between two
     std::function<void(Session&)> on_end_;
     SessionRecord record_;
     Deadline downstream_deadline_;

@@ -26,13 +26,17 @@ std::string_view remedy(std::string_view reason) {
 
 }  // namespace
 
-// What the downstream is offered: ours, cut to what the upstream that would be tried first offered
-// last time.
-smtp::Capabilities Session::offer() const {
+// The upstream that would be tried first.
+const upstream::Provider& Session::first_choice() const {
     const auto& all = settings_->providers;
     const auto up =
         std::find_if(all.begin(), all.end(), [](const auto& one) { return one->breaker.closed(); });
-    const auto& last = (up == all.end() ? all.front() : *up)->last_offer;
+    return up == all.end() ? *all.front() : **up;
+}
+
+// What the downstream is offered: ours, cut to what that upstream offered last time.
+smtp::Capabilities Session::offer() const {
+    const auto& last = first_choice().last_offer;
     const smtp::OwnOffer own{settings_->server.max_message_size, settings_->server.max_recipients};
     return smtp::translate(own, last ? &*last : nullptr);
 }
@@ -43,6 +47,7 @@ void Session::on(event::Hello hello) {
     const smtp::Capabilities offered = offer();
     offered_ = hello.esmtp ? offered.extensions : 0;
     server_.hello(offered);
+    expect();
 }
 
 void Session::on(event::Mail mail) {
@@ -56,32 +61,39 @@ void Session::on(event::Mail mail) {
         return server_.reply(
             smtp::make_reply(553, {5, 7, 1}, "This user may not send from this address"));
     }
-    transaction_.emplace();
-    transaction_->since = reactor_.now();
-    transaction_->record.reverse_path = mail.reverse_path.text();
-    transaction_->mail = std::move(mail);
-    if (upstream::Connection* const upstream = connection()) {
+    if (passes_through() && std::holds_alternative<std::monostate>(upstream_)) return connect();
+    transaction_ = std::make_unique<Transaction>(std::move(mail), reactor_.now());
+    if (upstream::Connection* const upstream = connection()) {  // kept for this session
         smtp::Client& client = upstream->client();
         const bool elsewhere =
-            !passes_through() && destination(&transaction_->mail->reverse_path) != opened_for_;
+            !passes_through() && destination(&transaction_->mail.reverse_path) != opened_for_;
         if (elsewhere || client.phase() != smtp::Client::Phase::open || client.used_up())
             drop_connection();
     }
-    if (std::holds_alternative<std::monostate>(upstream_))
-        return connect(transaction_->mail->reverse_path);
-    send_mail();
+    server_.reply(smtp::make_reply(250, {2, 1, 0}, "Ok"));
 }
 
-void Session::on(const event::Rcpt& rcpt) {
-    transaction_->recipient = rcpt.forward_path.text();
-    connection()->client().rcpt(rcpt.forward_path, rcpt.parameters);
+void Session::on(event::Rcpt rcpt) {
+    if (std::holds_alternative<std::monostate>(upstream_)) connect();
+    if (!transaction_) return;
+    transaction_->recipients.push_back({std::move(rcpt)});
+    if (!transaction_->next_reply) return send_envelope();
+    const event::Rcpt& last = transaction_->recipients.back().command;
+    connection()->client().rcpt(last.forward_path, last.parameters);
 }
 
-void Session::on(event::DataRequested) { connection()->client().data(); }
+void Session::on(event::DataRequested) {
+    note_time(&TransactionRecord::envelope);
+    transaction_->stage = Transaction::Stage::go_ahead;
+    server_.reply(smtp::make_reply(354, "End data with <CR><LF>.<CR><LF>"));
+    if (!server_.finished()) begin_body();
+}
 
 void Session::on(event::Body body) {
     // With the verdict known, the rest is read only to find its end.
-    if (!transaction_->verdict) connection()->client().body(body.content);
+    if (transaction_->verdict) return;
+    transaction_->body_begun = true;
+    connection()->client().body(body.content);
 }
 
 void Session::on(event::BodyRefused refused) {
@@ -115,10 +127,7 @@ void Session::on(event::BodyEnd end) {
 
 void Session::on(event::Reset) {
     abandon("reset");
-    upstream::Connection* const upstream = connection();
-    if (upstream == nullptr || !upstream->client().in_transaction()) return;
-    if (upstream->client().phase() == smtp::Client::Phase::open) return upstream->client().reset();
-    drop_connection();
+    release();
 }
 
 void Session::on(event::Quit) {
@@ -134,13 +143,13 @@ void Session::on(event::Violation violation) {
         told.emplace_back("hint", hint);
     complain("protocol_violation", violation.reason, std::move(told));
     abandon("aborted");
-    drop_connection();
+    release();
 }
 
 void Session::on(event::Disconnected disconnected) {
     record_.end = disconnected.in_body ? "disconnected_in_body" : "disconnected";
     abandon("aborted");
-    drop_connection();
+    release();
 }
 
 }  // namespace waxseal::relay

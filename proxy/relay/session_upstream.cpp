@@ -19,58 +19,30 @@ std::string_view outcome_of(const smtp::Reply& reply) {
 
 }  // namespace
 
-void Session::connect(const smtp::Path& reverse_path) {
-    // The credentials of a login that was passed through are not kept; who has lost its connection
-    // has to log in again.
-    if (passes_through()) return part("upstream_lost", farewell::login_lost());
-    opened_for_ = destination(&reverse_path);
-    upstream_ = std::make_unique<upstream::Connector>(
-        reactor_, opened_for_, upstream::Borrower{.label = record_.id, .client = xclient()},
-        [this] { pump(); });
-}
-
-smtp::Xclient Session::xclient() const { return {record_.client, client_.port, record_.helo}; }
-
-void Session::connected(upstream::Connector::Outcome outcome) {
-    if (login_) {
-        const auto refusal = std::get<std::unique_ptr<upstream::Connector>>(upstream_)->refusal();
-        return tried(std::move(outcome), refusal);
-    }
-    if (!outcome) return fail(outcome.error());
-    adopt(*std::move(outcome));
-    if (transaction_) {
-        transaction_->record.login = connection()->timings();
-        transaction_->since = reactor_.now();
-    }
-    send_mail();
-}
-
-void Session::adopt(std::unique_ptr<upstream::Connection> connection) {
-    retire(reactor_, std::move(std::get<std::unique_ptr<upstream::Connector>>(upstream_)));
-    connection->set_notify([this] { pump(); });
-    record_.upstream_tls = connection->tls_details();
-    record_.upstream_address = connection->peer_address();
-    record_.account = connection->account();
-    record_.mechanism = connection->client().mechanism();
-    upstream_ = std::move(connection);
-}
-
-// As soon as the connection is between transactions: at once, or when the reply to RSET has come.
-void Session::send_mail() {
+// As soon as there is a recipient, and the connection is between transactions: at once, or when the
+// reply to RSET has come.
+void Session::send_envelope() {
     upstream::Connection* const upstream = connection();
-    if (upstream == nullptr || !transaction_ || !transaction_->mail) return;
+    if (upstream == nullptr || !transaction_ || transaction_->next_reply) return;
     smtp::Client& client = upstream->client();
-    if (!client.idle()) return;
+    if (!client.idle() || transaction_->recipients.empty()) return;
     transaction_->record.upstream = upstream->provider()->name;
-    if (const auto refusal = untranslatable(*transaction_->mail)) {
-        end_transaction("refused", *refusal);
-        return server_.reply(*refusal);
+    if (const auto refusal = untranslatable(transaction_->mail)) {
+        refuse_envelope("refused", *refusal);
+        return release();
     }
-    smtp::MailParameters parameters = transaction_->mail->parameters;
+    smtp::MailParameters parameters = transaction_->mail.parameters;
     // A device that does not say what its body is may send anything (RFC 6152 lets 7-bit mail be
     // declared 8BITMIME).
     if (parameters.body == smtp::Body::unspecified) parameters.body = smtp::Body::eight_bit_mime;
-    client.mail(transaction_->mail->reverse_path, parameters);
+    // What another session has left there, whatever it was, ends here; and a connection that has
+    // died is found out.
+    if (upstream->reused()) client.reset();
+    client.mail(transaction_->mail.reverse_path, parameters);
+    for (const Recipient& one : transaction_->recipients)
+        if (one.state != Recipient::State::refused)
+            client.rcpt(one.command.forward_path, one.command.parameters);
+    transaction_->begin_replies();
 }
 
 // What the downstream asked for and this upstream cannot do. For good if nobody said otherwise; for
@@ -103,43 +75,89 @@ std::optional<smtp::Reply> Session::untranslatable(const smtp::server_event::Mai
     return std::nullopt;
 }
 
+// Once every recipient of an envelope that may have been said again has its answer.
+void Session::begin_body() {
+    if (transaction_->stage != Transaction::Stage::go_ahead || transaction_->verdict ||
+        !transaction_->next_reply || transaction_->awaits_reply())
+        return;
+    smtp::Client& client = connection()->client();
+    if (client.awaits_go_ahead()) return;
+    client.data();
+    if (client.phase() == smtp::Client::Phase::body) transaction_->stage = Transaction::Stage::body;
+}
+
+// No recipient can be accepted any more: those that wait hear it now, what else comes in the
+// transaction hears it, too.
+void Session::refuse_envelope(std::string_view outcome, const smtp::Reply& reply) {
+    end_transaction(outcome, reply);
+    while (server_.owes()) server_.reply(reply);
+    server_.doom(reply);
+}
+
 void Session::on(const event::MailReply& told) {
-    transaction_->mail.reset();
+    if (!transaction_ || told.reply.positive()) return;
+    if (may_replace()) return replace({FailureKind::lost, smtp::summary(told.reply)});
     const smtp::Reply reply = for_downstream(told.reply);
-    if (!reply.positive()) end_transaction(outcome_of(reply), reply);
-    server_.reply(reply);
-    if (connection()->client().phase() != smtp::Client::Phase::open) drop_connection();
+    if (transaction_->stage == Transaction::Stage::envelope) {
+        refuse_envelope(outcome_of(reply), reply);
+    } else {
+        transaction_->verdict = reply;  // said again, after DATA
+    }
+    release();
 }
 
 void Session::on(const event::RcptReply& told) {
+    // To an envelope that was given up: the next one waits for the last of these.
+    if (!transaction_ || !transaction_->awaits_reply()) return send_envelope();
+    const bool closing = connection()->client().phase() != smtp::Client::Phase::open;
+    if (closing && may_replace()) return replace({FailureKind::lost, smtp::summary(told.reply)});
     const smtp::Reply reply = for_downstream(told.reply);
+    Recipient& recipient = transaction_->recipients[*transaction_->next_reply];
+    if (recipient.state == Recipient::State::accepted) {
+        // The device has its 250 for this one: with less than that the message must not go.
+        if (!reply.positive())
+            return fail({FailureKind::lost,
+                         "a recipient that was accepted is refused on a new connection: " +
+                             smtp::summary(reply)});
+    } else {
+        answer_recipient(recipient, reply);
+    }
+    transaction_->reply_taken();
+    // 421: the upstream will hear no more of this transaction.
+    if (closing) return fail_envelope(reply);
+    begin_body();
+}
+
+void Session::answer_recipient(Recipient& recipient, const smtp::Reply& reply) {
     TransactionRecord& record = transaction_->record;
     if (reply.positive()) {
-        record.add_recipient(std::move(transaction_->recipient));
+        recipient.state = Recipient::State::accepted;
+        record.add_recipient(recipient.command.forward_path.text());
     } else {
+        recipient.state = Recipient::State::refused;
         ++record.refused_recipients;
         record.set_reply(smtp::summary(reply));
     }
     server_.reply(reply);
-    if (connection()->client().phase() == smtp::Client::Phase::open) return;
-    // 421: the upstream will hear no more of this transaction.
-    end_transaction("deferred", reply);
-    drop_connection();
-    server_.doom(reply);
 }
 
+void Session::fail_envelope(const smtp::Reply& reply) {
+    drop_connection();
+    if (transaction_->stage == Transaction::Stage::envelope)
+        return refuse_envelope("deferred", reply);
+    transaction_->verdict = reply;
+}
+
+// The device was told 354 already: a refusal waits for the end of its body.
 void Session::on(const event::DataReply& told) {
-    note_time(&TransactionRecord::envelope);
     if (told.reply.intermediate()) {
         transaction_->stage = Transaction::Stage::body;
-        return server_.reply(smtp::make_reply(354, "End data with <CR><LF>.<CR><LF>"));
+        return;
     }
-    const smtp::Reply reply = for_downstream(told.reply);
-    end_transaction(outcome_of(reply), reply);
-    server_.reply(reply);
-    smtp::Client& client = connection()->client();
-    if (client.phase() == smtp::Client::Phase::open) return client.reset();
-    drop_connection();
+    const bool closing = connection()->client().phase() != smtp::Client::Phase::open;
+    if (closing && may_replace()) return replace({FailureKind::lost, smtp::summary(told.reply)});
+    transaction_->verdict = for_downstream(told.reply);
+    release();
 }
 
 void Session::on(const event::MessageReply& told) {
@@ -157,24 +175,24 @@ void Session::on(const event::MessageReply& told) {
     }
     end_transaction(outcome_of(reply), reply);
     server_.reply(reply);
-    if (!connection()->client().idle() || connection()->client().used_up()) drop_connection();
+    release();
 }
 
 void Session::on(const event::ResetReply& told) {
-    if (!told.reply.positive()) {
-        drop_connection();
-        if (transaction_) connect(transaction_->mail->reverse_path);
-        return;
-    }
-    send_mail();
+    if (told.reply.positive()) return send_envelope();
+    if (may_replace()) return replace({FailureKind::lost, smtp::summary(told.reply)});
+    drop_connection();
+    if (transaction_) connect();
 }
 
 void Session::on(event::Closed) {
+    if (may_replace()) return replace({FailureKind::lost, "the upstream closed the connection"});
     drop_connection();
-    if (transaction_ && transaction_->mail) connect(transaction_->mail->reverse_path);
+    if (transaction_ && !transaction_->recipients.empty()) connect();
 }
 
 void Session::on(event::Failed told) {
+    if (may_replace()) return replace(told.failure);
     log::warn("upstream_failed", {{"session", record_.id},
                                   {"upstream", connection()->provider()->name},
                                   {"cause", to_string(told.failure.kind)},
@@ -197,13 +215,7 @@ void Session::fail(const Failure& failure) {
     const smtp::Reply reply = reply_for(failure.kind);
     if (transaction_->record.upstream.empty())
         transaction_->record.upstream = opened_for_.front()->name;
-    if (transaction_->stage == Transaction::Stage::body) {
-        transaction_->verdict = reply;
-        return;
-    }
-    end_transaction("deferred", reply);
-    if (server_.owes()) server_.reply(reply);
-    server_.doom(reply);
+    fail_envelope(reply);
 }
 
 }  // namespace waxseal::relay

@@ -2,9 +2,11 @@
 // client_replies.cpp.
 #include "smtp/client.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
+#include "base/limits.hpp"
 #include "smtp/client_table.hpp"
 
 namespace waxseal::smtp {
@@ -16,7 +18,7 @@ Client::Client(const ClientSettings& settings, std::optional<Credentials> creden
     : settings_(settings),
       credentials_(std::move(credentials)),
       xclient_(std::move(xclient)),
-      waiting_{Step::greeting} {}
+      waiting_{{Step::greeting, 0}} {}
 
 Client::~Client() { output_.wipe(); }
 
@@ -62,11 +64,11 @@ Client::Handled Client::take_reply(Reply reply) {
     // From the login on what the upstream says goes to the device and the log.
     if (phase_ != Phase::login) withhold_credential(reply);
     if (waiting_.empty()) return unsolicited(std::move(reply));
-    const Step step = waiting_.front();
+    const auto [step, end] = waiting_.front();
     const bool refusal = reply.transient() || reply.permanent();
-    // A message may be refused before its end; nothing else is answered before it was asked, or
-    // with one command under way, has gone.
-    const bool unsent = waiting_.size() == 1 && !output_.empty();
+    // A message may be refused before its end; nothing else is answered before it was asked, or has
+    // gone.
+    const bool unsent = sent_ < end;
     if (unasked_ ? step != Step::message || !refusal : unsent && !refusal)
         return unsolicited(std::move(reply));
     if (reply.code == 421) {
@@ -77,7 +79,9 @@ Client::Handled Client::take_reply(Reply reply) {
         enter(Phase::closing);
     }
     waiting_.pop_front();
-    return (this->*ClientTable::row(step).handler)(reply);
+    Handled handled = (this->*ClientTable::row(step).handler)(reply);
+    write_waiting();
+    return handled;
 }
 
 // The upstream owes nothing and speaks. In a body a refusal is honest, if early (its disk is full,
@@ -95,7 +99,7 @@ ClientEvent Client::unsolicited(Reply reply) {
 
 ClientEvent Client::ended() {
     const bool quiet = waiting_.empty() && phase_ != Phase::body && phase_ != Phase::securing;
-    const bool after_quit = !waiting_.empty() && waiting_.front() == Step::quit;
+    const bool after_quit = !waiting_.empty() && waiting_.front().step == Step::quit;
     if (replies_.buffered() == 0 && (after_quit || (quiet && !in_transaction_))) {
         enter(Phase::finished);
         return event::Closed{};
@@ -131,55 +135,100 @@ bool Client::repeats_credential(std::string_view text) const {
 // Octets that are there before the command is cannot be its answer.
 void Client::await(Step step) {
     if (waiting_.empty() && replies_.buffered() != 0) unasked_ = true;
-    waiting_.push_back(step);
+    waiting_.push_back({step, written_});
+}
+
+void Client::append(std::string_view octets) {
+    output_.append(octets);
+    written_ += octets.size();
 }
 
 void Client::send(Step step, std::string_view line) {
-    await(step);
+    const bool free = waiting_.empty() && held_back_.empty();
+    if (free || capabilities_.has(Extension::pipelining)) return write(step, line);
+    held_back_.push_back({step, std::string(line)});
+}
+
+void Client::write(Step step, std::string_view line) {
     // One append: a queue that grows between two would leave a copy of a credential behind.
     std::string wire;
     wire.reserve(line.size() + 2);
     wire.append(line).append("\r\n");
-    output_.append(wire);
+    append(wire);
+    await(step);
     wipe(wire);
+}
+
+void Client::write_waiting() {
+    if (phase_ != Phase::open) return held_back_.clear();
+    if (held_back_.empty() || !waiting_.empty()) return;
+    write(held_back_.front().step, held_back_.front().line);
+    held_back_.pop_front();
 }
 
 void Client::mail(const Path& reverse_path, const MailParameters& parameters) {
     assert(phase_ == Phase::open && !in_transaction_);
     in_transaction_ = true;
     ++mails_;
-    send(Step::mail, "MAIL FROM:" + reverse_path.text() + write(parameters, capabilities_));
+    send(Step::mail, "MAIL FROM:" + reverse_path.text() + smtp::write(parameters, capabilities_));
 }
 
 void Client::rcpt(const Path& forward_path, const RcptParameters& parameters) {
     assert(phase_ == Phase::open && in_transaction_);
-    send(Step::rcpt, "RCPT TO:" + forward_path.text() + write(parameters, capabilities_));
+    send(Step::rcpt, "RCPT TO:" + forward_path.text() + smtp::write(parameters, capabilities_));
 }
 
 void Client::data() {
     assert(phase_ == Phase::open && in_transaction_);
-    send(Step::data, "DATA");
+    const bool chunks =
+        capabilities_.has(Extension::chunking) && capabilities_.has(Extension::pipelining);
+    framing_ = chunks ? Framing::chunks : Framing::data;
+    if (!chunks) return send(Step::data, "DATA");
+    enter(Phase::body);
 }
 
 void Client::body(std::string_view decoded) {
     assert(phase_ == Phase::body);
+    if (framing_ == Framing::chunks) return chunk(decoded);
     scratch_.clear();
     encoder_.encode(decoded, scratch_);
-    output_.append(scratch_);
+    append(scratch_);
+}
+
+// What is large enough goes out as it comes; what is not waits for more, since each chunk costs a
+// command and a reply, and nothing is gained by an unfinished message that is there earlier.
+void Client::chunk(std::string_view decoded) {
+    if (scratch_.empty() && decoded.size() >= limits::chunk) return write_chunk(Step::chunk, decoded);
+    scratch_.append(decoded);
+    if (scratch_.size() < limits::chunk) return;
+    write_chunk(Step::chunk, scratch_);
+    scratch_.clear();
+}
+
+void Client::write_chunk(Step step, std::string_view content) {
+    const std::string_view last = step == Step::message ? " LAST" : "";
+    append("BDAT " + std::to_string(content.size()) + std::string(last) + "\r\n");
+    append(content);
+    await(step);
 }
 
 void Client::end_of_data() {
     assert(phase_ == Phase::body);
+    if (framing_ == Framing::chunks) {
+        write_chunk(Step::message, scratch_);
+    } else {
+        std::string end;
+        encoder_.finish(end);
+        append(end);
+        await(Step::message);
+    }
     std::string().swap(scratch_);
-    std::string end;
-    encoder_.finish(end);
-    output_.append(end);
-    await(Step::message);
     enter(Phase::open);
 }
 
 void Client::reset() {
-    assert(phase_ == Phase::open);
+    assert(phase_ == Phase::open && !awaits_go_ahead());
+    in_transaction_ = false;
     send(Step::reset, "RSET");
 }
 
@@ -190,6 +239,7 @@ void Client::quit() {
 }
 
 void Client::sent(std::size_t n) noexcept {
+    sent_ += n;
     // A queue that has just carried a credential leaves nothing behind.
     if (sasl_ != nullptr && phase_ == Phase::login && n == output_.size()) return output_.wipe();
     output_.consume(n);
@@ -198,18 +248,24 @@ void Client::sent(std::size_t n) noexcept {
 Timer Client::timer() const noexcept {
     if (phase_ == Phase::finished) return Timer::none;
     if (phase_ == Phase::securing) return Timer::tls_handshake;
-    if (!waiting_.empty()) return ClientTable::row(waiting_.front()).timer;
+    if (!waiting_.empty()) return ClientTable::row(waiting_.front().step).timer;
     return output_.empty() ? Timer::none : Timer::upstream_block;
 }
 
 std::string_view Client::waiting_for() const noexcept {
     if (phase_ == Phase::securing) return "the TLS handshake";
     if (waiting_.empty()) return "the upstream to take the message";
-    return ClientTable::row(waiting_.front()).phrase;
+    return ClientTable::row(waiting_.front().step).phrase;
 }
 
 bool Client::idle() const noexcept {
-    return phase_ == Phase::open && waiting_.empty() && !in_transaction_;
+    return phase_ == Phase::open && waiting_.empty() && held_back_.empty() && !in_transaction_;
+}
+
+bool Client::awaits_go_ahead() const noexcept {
+    const auto is_data = [](const auto& one) { return one.step == Step::data; };
+    return std::any_of(waiting_.begin(), waiting_.end(), is_data) ||
+           std::any_of(held_back_.begin(), held_back_.end(), is_data);
 }
 
 }  // namespace waxseal::smtp

@@ -1,17 +1,21 @@
 // The client machine: the side of SMTP that faces an upstream. Acts in, octets out; replies in,
 // events out.
 //
-// RFC 5321 (4.3.1 sequencing), RFC 3207 (STARTTLS), RFC 4954 (AUTH), RFC 2920, XCLIENT_README. No
-// socket, no clock, no callback. Every command sent puts its step into a queue; every reply is
-// matched with the step at the front, whose row in client_table.hpp says what follows. A reply with
-// no step waiting is a violation.
+// RFC 5321 (4.3.1 sequencing), RFC 3207 (STARTTLS), RFC 4954 (AUTH), RFC 2920 (PIPELINING), RFC 3030
+// (CHUNKING), XCLIENT_README. No socket, no clock, no callback. Every command sent puts its step
+// into a queue; every reply is matched with the step at the front, whose row in client_table.hpp
+// says what follows. A reply to a command that has not gone out yet is a violation.
+//
+// Acts need not wait for replies: they go out at once where the upstream offers PIPELINING, and one
+// after the other, each when the one before was answered, where it does not. Where it offers
+// CHUNKING, too, the body travels as BDAT: data() sends nothing and the body may follow at once.
 //
 // Flow: secured() first when TLS is implicit, else the machine asks with StartTls at its time and
 // then waits for secured();
 //   receive()/end_of_input() as things arrive, next() until NeedInput; Ready ends the login. Then
-//   for each transaction: mail(), rcpt()…, data(), and after a positive intermediate DataReply
-//   body()…, end_of_data(); reset() or quit() in between. Acts assert that they are legal. Failed
-//   is the end: abort the channel, send nothing more.
+//   for each transaction: mail(), rcpt()…, data(), and once phase() is body (at once, or with a
+//   positive intermediate DataReply) body()…, end_of_data(); reset() or quit() in between. Acts
+//   assert that they are legal. Failed is the end: abort the channel, send nothing more.
 // Never: plaintext after a failed STARTTLS, a credential without a VerifiedPeer, the end mark of an
 // incomplete message.
 #pragma once
@@ -102,7 +106,7 @@ class Client {
         securing,
         // Logged in. Commands may be sent, pipelined or not.
         open,
-        // The upstream has said 354: everything sent is message content.
+        // The upstream has said 354, or takes chunks: everything sent is message content.
         body,
         // An early refusal or QUIT: nothing more may be sent.
         closing,
@@ -119,11 +123,12 @@ class Client {
         mail,
         rcpt,
         data,
+        chunk,  // BDAT that is not the last
         message,
         reset,
         quit
     };
-    static constexpr std::size_t step_count = 11;
+    static constexpr std::size_t step_count = 12;
 
     // `settings` must outlive the machine. The credentials are those of this one login; with none
     // there is no login.
@@ -159,8 +164,12 @@ class Client {
     [[nodiscard]] Phase phase() const noexcept { return phase_; }
     // Logged in, nothing owed, no transaction: QUIT or MAIL may be sent.
     [[nodiscard]] bool idle() const noexcept;
-    // MAIL was sent and the upstream has not ended the transaction.
+    // MAIL was sent, and neither has the upstream ended the transaction nor was it told to.
     [[nodiscard]] bool in_transaction() const noexcept { return in_transaction_; }
+    // The reply to DATA has not come: what follows decides what comes next, so RSET has to wait.
+    [[nodiscard]] bool awaits_go_ahead() const noexcept;
+    // MAIL commands sent so far.
+    [[nodiscard]] std::uint64_t mails() const noexcept { return mails_; }
     // As many MAIL commands were sent as the upstream takes on a connection (RFC 9422 4.1 MAILMAX).
     [[nodiscard]] bool used_up() const noexcept {
         return capabilities_.limits.mail_max && mails_ >= *capabilities_.limits.mail_max;
@@ -174,7 +183,20 @@ class Client {
     using Handled = std::optional<ClientEvent>;  // nothing: go on with the next reply
 
     void enter(Phase phase) noexcept { phase_ = phase; }
+    struct Command {
+        Step step;
+        std::string line;  // without CRLF
+    };
+    struct Awaited {
+        Step step;
+        std::uint64_t end;  // of its octets, counted from the first that was ever sent
+    };
     void send(Step step, std::string_view line);
+    void write(Step step, std::string_view line);
+    void write_waiting();
+    void chunk(std::string_view decoded);
+    void write_chunk(Step step, std::string_view content);
+    void append(std::string_view octets);
     void await(Step step);
     [[nodiscard]] ClientEvent fail(FailureKind kind, std::string reason);
     // In the upstream's own words.
@@ -200,6 +222,7 @@ class Client {
     [[nodiscard]] Handled on_mail(Reply& reply);
     [[nodiscard]] Handled on_rcpt(Reply& reply);
     [[nodiscard]] Handled on_data(Reply& reply);
+    [[nodiscard]] Handled on_chunk(Reply& reply);
     [[nodiscard]] Handled on_message(Reply& reply);
     [[nodiscard]] Handled on_reset(Reply& reply);
     [[nodiscard]] Handled on_quit(Reply& reply);
@@ -208,9 +231,12 @@ class Client {
     std::optional<Credentials> credentials_;
     std::optional<Xclient> xclient_;  // until it is sent
     Phase phase_ = Phase::login;
-    std::deque<Step> waiting_;
+    std::deque<Awaited> waiting_;
+    std::deque<Command> held_back_;  // until nothing is waited for: no PIPELINING
     ReplyParser replies_;
     ByteQueue output_;
+    std::uint64_t written_ = 0;  // octets that went into output_, and out of it
+    std::uint64_t sent_ = 0;
     Capabilities capabilities_;
     std::optional<VerifiedPeer> proof_;
     ClientCertificate certificate_ = ClientCertificate::none;
@@ -219,9 +245,10 @@ class Client {
     std::size_t sasl_rounds_ = 0;
     std::string cancelled_;  // why we have answered a challenge with "*"
     DataEncoder encoder_;
-    std::string scratch_;
+    std::string scratch_;  // stuffed, or the chunk that is still to grow
     std::uint64_t mails_ = 0;
     bool in_transaction_ = false;
+    enum class Framing : std::uint8_t { data, chunks } framing_ = Framing::data;
     bool unasked_ = false;  // octets came while nothing was asked: the next reply answers nothing
     struct End {
         EndOfInput how;

@@ -180,6 +180,18 @@ Client::Handled Client::on_data(Reply& reply) {
     return event::DataReply{std::move(reply)};
 }
 
+// Refused in the middle: the upstream throws away what still comes, and what it would take for the
+// message's end is not sent (or, sent already, answered likewise).
+Client::Handled Client::on_chunk(Reply& reply) {
+    if (reply.code == 250) return std::nullopt;
+    in_transaction_ = false;
+    if (!reply.transient() && !reply.permanent())
+        return refused(FailureKind::protocol, "not an answer to BDAT", reply);
+    const bool early = waiting_.empty() || waiting_.back().step != Step::message;
+    enter(Phase::closing);
+    return event::MessageReply{std::move(reply), early};
+}
+
 Client::Handled Client::on_message(Reply& reply) {
     in_transaction_ = false;
     // 250 and no other 2yz (RFC 5321 4.3.2): a 220 here is a stream out of step, and no promise.
@@ -191,7 +203,6 @@ Client::Handled Client::on_message(Reply& reply) {
 }
 
 Client::Handled Client::on_reset(Reply& reply) {
-    if (reply.positive()) in_transaction_ = false;
     return event::ResetReply{std::move(reply)};
 }
 

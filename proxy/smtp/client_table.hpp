@@ -31,6 +31,7 @@ struct ClientTable {
         {S::mail,     "the reply to MAIL",         Timer::upstream_reply, &Client::on_mail,     "MailReply"},
         {S::rcpt,     "the reply to RCPT",         Timer::upstream_reply, &Client::on_rcpt,     "RcptReply"},
         {S::data,     "the reply to DATA",         Timer::upstream_reply, &Client::on_data,     "DataReply; 354: body"},
+        {S::chunk,    "the reply to BDAT",         Timer::upstream_reply, &Client::on_chunk,    "250: nothing; else MessageReply"},
         {S::message,  "the reply to end-of-data",  Timer::data_reply,     &Client::on_message,  "MessageReply"},
         {S::reset,    "the reply to RSET",         Timer::upstream_reply, &Client::on_reset,    "ResetReply"},
         {S::quit,     "the reply to QUIT",         Timer::upstream_reply, &Client::on_quit,     "Closed"},

@@ -43,12 +43,25 @@ ServerEvent Server::next() {
         if (phase_ == Phase::finished) return event::NeedInput{};
         if (phase_ == Phase::securing && input_state_ == Input::ended) return no_input();
         if (phase_ == Phase::silent || phase_ == Phase::securing) return event::Paused{};
-        if (owed_ != Owed::nothing) return event::Paused{};
+        if (owed_ != Owed::nothing && !may_run_ahead()) return event::Paused{};
         if (output_.size() > limits::pending_replies) return event::Paused{};
         if (errors_ > errors && errors_ > settings_.prompt_errors) return event::Paused{};
         if (phase_ == Phase::body) return take_body();
         if (auto event = take_line()) return *std::move(event);
     }
+}
+
+// Behind a RCPT whose answer is still to come: only another one, whole, and as long as no answer to
+// those before it can make a difference to it.
+bool Server::may_run_ahead() const noexcept {
+    if (owed_ != Owed::rcpt) return false;
+    const std::size_t ahead = transaction_->unanswered.size();
+    const bool room = ahead < limits::pipelined_recipients &&
+                      transaction_->recipients + ahead < settings_.max_recipients;
+    const std::string_view input = input_.front();
+    return room && errors_ + ahead < settings_.max_errors &&
+           errors_ + ahead <= settings_.prompt_errors && text::istarts_with(input, "RCPT ") &&
+           input.substr(0, limits::command_line).find("\r\n") != std::string_view::npos;
 }
 
 Server::Handled Server::take_line() {
@@ -298,13 +311,20 @@ void Server::after_mail(const Reply& reply) {
 }
 
 void Server::after_rcpt(const Reply& reply) {
-    answer(reply);
+    auto& unanswered = transaction_->unanswered;
+    unanswered.erase(unanswered.begin());
+    give(reply);
     if (reply.positive()) {
         ++transaction_->recipients;
         if (phase_ == Phase::mail) enter(Phase::rcpt);
     } else {
         ++transaction_->refused;
     }
+    while (!unanswered.empty() && unanswered.front()) {
+        give(*unanswered.front());
+        unanswered.erase(unanswered.begin());
+    }
+    if (!unanswered.empty()) owed_ = Owed::rcpt;
 }
 
 void Server::after_data(const Reply& reply) {
@@ -348,8 +368,17 @@ bool Server::idle() const noexcept {
     return contains(between, phase_) && owed_ == Owed::nothing;
 }
 
-// A reply that answers a command; those for good count towards max_errors.
+// A reply that answers a command, in its turn.
 void Server::answer(const Reply& reply) {
+    if (owed_ == Owed::rcpt) {
+        transaction_->unanswered.emplace_back(reply);
+    } else {
+        give(reply);
+    }
+}
+
+// Those for good count towards max_errors.
+void Server::give(const Reply& reply) {
     if (reply.permanent()) ++errors_;
     if (reply.permanent() || reply.transient())
         last_refusal_ = summary(reply).substr(0, limits::written_reply_line);

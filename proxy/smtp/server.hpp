@@ -9,6 +9,8 @@
 // things arrive and next() until NeedInput, Paused or an end. Each of Hello,
 //   Mail, Rcpt, DataRequested and BodyEnd owes the downstream exactly one answer: hello() for the
 //   first, reply() for the others; until it is given next() says Paused and pipelined input waits.
+//   Only RCPT commands that stand right behind one another are told at once (up to
+//   limits::pipelined_recipients): each reply() answers the oldest that is owed one.
 //   Auth and AuthResponse are answered by challenge(), or by reply() with the verdict. After
 //   StartTls the owner lets output() go out, begins the handshake and then says secured().
 //   Everything else (NOOP, RSET, VRFY, mistakes) is answered here. output()/sent() carry the
@@ -133,6 +135,9 @@ struct ServerTransaction {
     std::uint64_t refused = 0;
     std::uint64_t recipients_beyond = 0;  // max_recipients
     std::optional<Reply> doom;
+    // RCPT commands without an answer, oldest first; in between what was answered here and has to
+    // wait for those before it.
+    std::vector<std::optional<Reply>> unanswered;
     bool smtputf8 = false;
 };
 struct ServerBody {
@@ -250,6 +255,7 @@ class Server {
     [[nodiscard]] bool offers(Verb verb) const noexcept;
     [[nodiscard]] Capabilities with_own_security(Capabilities offer) const;
     [[nodiscard]] Handled exhausted();
+    [[nodiscard]] bool may_run_ahead() const noexcept;
     void count_junk() noexcept;
     [[nodiscard]] BodyVerdict judge() const noexcept;
     [[nodiscard]] bool endless() const noexcept;
@@ -266,6 +272,7 @@ class Server {
     [[nodiscard]] Handled on_hang_up(const Command& command);
 
     void answer(const Reply& reply);
+    void give(const Reply& reply);
     void say(const Reply& reply);
     void after_mail(const Reply& reply);
     void after_rcpt(const Reply& reply);

@@ -117,6 +117,7 @@ Server::Handled Server::on_rcpt(const Command& command) {
         return std::nullopt;
     }
     owed_ = Owed::rcpt;
+    transaction_->unanswered.emplace_back();
     return event::Rcpt{std::move(parsed->path), *std::move(parameters)};
 }
 

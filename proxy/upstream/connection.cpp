@@ -1,6 +1,9 @@
 #include "upstream/connection.hpp"
 
+#include <algorithm>
 #include <utility>
+
+#include "base/limits.hpp"
 
 namespace waxseal::upstream {
 
@@ -17,7 +20,8 @@ Connection::Connection(Reactor& reactor, std::shared_ptr<Provider> provider,
       account_(credentials ? credentials->username : std::string()),
       client_(provider_->client, std::move(credentials), std::move(client)),
       deadline_(reactor, [this] { expired(); }),
-      started_(reactor.now()) {
+      started_(reactor.now()),
+      opened_(started_) {
     channel_->set_notify([this] { wake(); });
 }
 
@@ -71,10 +75,29 @@ void Connection::note_tls() {
     client_.secured(*proof, provider_->certificate);
 }
 
+void Connection::lend() {
+    use_ = Use::lent;
+    timings_ = {};
+}
+
+bool Connection::reusable() const {
+    const bool sound = !failure_ && channel_->end() == EndOfInput::none &&
+                       client_.phase() == smtp::Client::Phase::open &&
+                       !client_.awaits_go_ahead() && !client_.in_transaction();
+    const bool used_up =
+        client_.used_up() || client_.mails() >= provider_->max_transactions ||
+        reactor_.now() - opened_ >= limits::connection_age;
+    return sound && !used_up;
+}
+
 bool Connection::take_input() {
     const std::string_view input = channel_->readable();
     note_tls();
     if (input.empty()) return false;
+    if (use_ == Use::lent) {
+        use_ = Use::proved;
+        ++progress_;  // the next reply has its full time
+    }
     client_.receive(input);
     channel_->consume(input.size());
     return true;
@@ -129,6 +152,7 @@ Duration Connection::duration(Timer timer) const noexcept {
             return provider_->timeouts.data_reply;
         case Timer::upstream_reply:
         case Timer::upstream_block:
+            if (use_ == Use::lent) return std::min(limits::stale_reply, provider_->timeouts.reply);
             return provider_->timeouts.reply;
         default:
             break;

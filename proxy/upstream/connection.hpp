@@ -1,6 +1,7 @@
 // One connection to an upstream: a channel and a client machine, moved as one. It performs STARTTLS
 // when the machine asks for it, hands the machine the proof of verification, and watches the
-// deadline of what is waited for.
+// deadline of what is waited for. One that was kept after a transaction (upstream/pool.hpp) may have
+// died meanwhile without a word: until its first reply it has less time.
 //
 // Flow: set_notify(); whenever notified, next() until NeedInput. After acts on client(), flush()
 // (next() does it too).
@@ -48,7 +49,16 @@ class Connection {
     void flush();
     void close();
 
+    // It goes to another borrower, as it is.
+    void lend();
+    // It was lent before: what goes wrong with it may be its age.
+    [[nodiscard]] bool reused() const noexcept { return use_ != Use::fresh; }
+    // What is told to it may follow what was told: logged in, nothing wrong with it, no transaction
+    // open, neither old nor used up.
+    [[nodiscard]] bool reusable() const;
+
     [[nodiscard]] smtp::Client& client() noexcept { return client_; }
+    [[nodiscard]] const smtp::Client& client() const noexcept { return client_; }
     // Octets accepted for the upstream and not yet with the kernel: what back-pressure looks at.
     [[nodiscard]] std::size_t pending() const noexcept { return client_.pending(); }
     [[nodiscard]] TlsDetails tls_details() const { return channel_->tls_details(); }
@@ -57,9 +67,16 @@ class Connection {
     [[nodiscard]] std::string peer_address() const { return channel_->peer_address(); }
     [[nodiscard]] const std::shared_ptr<Provider>& provider() const noexcept { return provider_; }
     [[nodiscard]] Slots::Request& slot() noexcept { return *slot_; }
+    // For the connection that replaces this one, which must then not be used any more.
+    [[nodiscard]] std::unique_ptr<Slots::Request> take_slot() noexcept { return std::move(slot_); }
     [[nodiscard]] Timings& timings() noexcept { return timings_; }
 
   private:
+    enum class Use : std::uint8_t {
+        fresh,
+        lent,    // again, and nothing has come from the upstream since
+        proved,  // lent again, and the upstream has answered
+    };
     void wake();
     void note_tls();
     [[nodiscard]] bool take_input();
@@ -82,6 +99,8 @@ class Connection {
     TimePoint started_;
     std::optional<TimePoint> secured_;
     std::uint64_t progress_ = 0;
+    TimePoint opened_;
+    Use use_ = Use::fresh;
 };
 
 }  // namespace waxseal::upstream

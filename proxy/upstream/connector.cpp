@@ -25,7 +25,8 @@ Connector::Connector(Reactor& reactor, Providers providers, Borrower borrower,
     assert(!providers_.empty());
     if (borrowed()) left_.resize(1);
     begin();
-    if (!provider_ || dialled_) alarm_->arm({});
+    // Known already, which nobody could have been told yet.
+    if (!provider_ || dialled_ || (claim_ && claim_->ready())) alarm_->arm({});
 }
 
 Connector::~Connector() {
@@ -55,10 +56,36 @@ void Connector::begin() {
     provider_ = choose();
     const auto& front = providers_.front();
     if (provider_ != front && !failure_) failure_ = front->breaker.failure();
-    if (!provider_) return;
-    slot_ = provider_->slots.request(notify_);
-    if (slot_->granted()) return dial();
+    if (provider_) queue();
+}
+
+void Connector::queue() {
+    if (borrower_.slot && borrower_.slot_of == provider_.get()) {
+        slot_ = std::move(borrower_.slot);
+    } else if (provider_->shares() && !borrowed() && !borrower_.fresh) {
+        claim_ = provider_->pool->claim(notify_);
+        if (claim_->ready()) return;
+    } else {
+        slot_ = provider_->slots.request(notify_);
+    }
+    if (may_dial()) return dial();
     alarm_->arm(provider_->timeouts.queue);
+}
+
+std::unique_ptr<Connection> Connector::take_ready() {
+    auto ready = claim_ ? claim_->connection() : nullptr;
+    if (!ready) return nullptr;
+    alarm_->disarm();
+    claim_.reset();
+    ready->set_notify(notify_);
+    ready->timings().queue = reactor_.now() - since_;
+    return ready;
+}
+
+bool Connector::may_dial() {
+    if (claim_) slot_ = claim_->slot();
+    if (slot_) claim_.reset();
+    return slot_ && slot_->granted();
 }
 
 void Connector::dial() {
@@ -100,7 +127,9 @@ std::optional<Connector::Outcome> Connector::poll() {
             connect();
         } else if (dial_) {
             return std::nullopt;
-        } else if (slot_->granted()) {
+        } else if (auto ready = take_ready()) {
+            return Outcome(std::move(ready));
+        } else if (may_dial()) {
             dial();
         } else if (queue_expired_) {
             failed({FailureKind::busy, "no free connection within timeouts.queue"}, Caution::usual);
@@ -174,6 +203,7 @@ void Connector::tell(const Failure& failure) const {
 void Connector::failed(const Failure& failure, Breaker::Caution caution) {
     tell(failure);
     if (!failure_ || provider_ == providers_.front()) failure_ = failure;
+    claim_.reset();
     slot_.reset();
     credentials_.reset();
     std::erase(left_, provider_);

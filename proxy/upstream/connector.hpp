@@ -1,5 +1,6 @@
-// Gets one session a connection that is logged in: upstreams are tried in order; for each a slot,
-// its credentials or those that the session brings along, a dial, TLS, the login.
+// Gets one session a connection that is logged in: upstreams are tried in order; for each one that
+// is ready (upstream/pool.hpp), or a slot, its credentials or those that the session brings along, a
+// dial, TLS, the login.
 //
 // Which is next: the first whose breaker is closed; with none, the first that may be probed; with
 // none, the first that is a last resort (upstream/breaker.hpp); each once. So an upstream that is
@@ -33,6 +34,11 @@ struct Borrower {
     // there, so the breaker is neither asked nor told.
     std::optional<smtp::Credentials> credentials = std::nullopt;
     std::optional<smtp::Xclient> client = std::nullopt;  // told to an upstream that has `xclient`
+    // Not one that was used before.
+    bool fresh = false;
+    // Of the connection that is to be replaced: need not be waited for at the same upstream.
+    std::unique_ptr<Slots::Request> slot{};
+    const Provider* slot_of = nullptr;
 };
 
 class Connector {
@@ -54,6 +60,9 @@ class Connector {
     [[nodiscard]] bool borrowed() const noexcept { return borrower_.credentials.has_value(); }
     [[nodiscard]] std::shared_ptr<Provider> choose() const;
     void begin();
+    void queue();
+    [[nodiscard]] std::unique_ptr<Connection> take_ready();
+    [[nodiscard]] bool may_dial();
     void dial();
     void dialled(DialResult result);
     void connect();
@@ -72,6 +81,7 @@ class Connector {
     std::shared_ptr<Provider> provider_;  // being tried; nobody when all have failed
     std::optional<Failure> failure_;      // what to tell when all have
     std::unique_ptr<Alarm> alarm_;  // the time in the queue is over, or something is to be polled
+    std::unique_ptr<Pool::Claim> claim_;
     std::unique_ptr<Slots::Request> slot_;
     std::unique_ptr<Breaker::Attempt> attempt_;
     std::optional<smtp::Credentials> credentials_;

@@ -18,6 +18,7 @@
 #include "base/reactor.hpp"
 #include "smtp/client.hpp"
 #include "upstream/breaker.hpp"
+#include "upstream/pool.hpp"
 #include "upstream/slots.hpp"
 
 namespace waxseal::upstream {
@@ -40,14 +41,15 @@ struct Provider {
     std::optional<smtp::Credentials> credentials;  // each connection logs in with a copy
     Timeouts timeouts;
     Slots slots;
-    Duration idle_timeout{};  // how long a session may keep a connection between two transactions
+    Duration idle_timeout{};  // how long a connection is kept between two transactions
+    std::uint64_t max_transactions = 100;  // on one connection
     std::optional<smtp::Capabilities>
         last_offer;  // after login; what the next EHLO of a downstream is answered from
     CredentialSource credential_source{};          // with none: the credentials above
     std::optional<smtp::Credentials> last_used{};  // of those that the source gave
     Breaker breaker{};
     std::function<void()> on_failure{};  // the breaker has heard of one
-    bool xclient = false;                // it is told for whom we speak, if it offers to be
+    bool xclient = false;  // it is told for whom we speak, if it offers to be
     // Whether the dialer has a certificate for the handshake.
     smtp::ClientCertificate certificate = smtp::ClientCertificate::none;
 
@@ -56,6 +58,12 @@ struct Provider {
                 Breaker::Caution caution, TimePoint now);
     // A connection to it, inside a transaction.
     void lost(const Failure& failure, TimePoint now);
+
+    // Connections that are ready, for whoever comes next; none: each transaction has its own. For
+    // `slots`, so it is made when this has its place.
+    std::unique_ptr<Pool> pool{};
+    // What waxseal logs in with is the same for all, so that they may share.
+    [[nodiscard]] bool shares() const noexcept { return pool != nullptr; }
 
     // For one login; nothing where the upstream wants none.
     [[nodiscard]] std::expected<std::optional<smtp::Credentials>, Error> login_credentials();

@@ -84,9 +84,20 @@ TEST_CASE("client: a batch; replies are matched in order") {
         rcpt("<g@h.i>")(client);
         data()(client);
     };
-    expect(open_with({{batch, mail_command + rcpt_command + "RCPT TO:<g@h.i>\r\nDATA\r\n",
-                       "250 1\r\n550 2\r\n250 3\r\n354 4\r\n"}}),
-           "ready\nmail 250 1\nrcpt 550 2\nrcpt 250 3\ndata 354 4\n");
+    const std::string events = "ready\nmail 250 1\nrcpt 550 2\nrcpt 250 3\ndata 354 4\n";
+    ClientScenario pipelined =
+        open_with({{batch, mail_command + rcpt_command + "RCPT TO:<g@h.i>\r\nDATA\r\n",
+                    "250 1\r\n550 2\r\n250 3\r\n354 4\r\n"}});
+    pipelined.steps[1].reply = "250-up.test\r\n250 PIPELINING\r\n";
+    expect(pipelined, events);
+    expect_safe_everywhere(pipelined);
+    // Where it is not offered, one after the other.
+    const ClientScenario one_by_one = open_with({{batch, mail_command, "250 1\r\n"},
+                                                 {{}, rcpt_command, "550 2\r\n"},
+                                                 {{}, "RCPT TO:<g@h.i>\r\n", "250 3\r\n"},
+                                                 {{}, "DATA\r\n", "354 4\r\n"}});
+    expect(one_by_one, events);
+    expect_safe_everywhere(one_by_one);
 }
 
 TEST_CASE("client: parameters only where they were offered") {

@@ -195,7 +195,7 @@ void PlainRelay::lost() {
         verdict_ = later;
         return;
     }
-    if (server.owes()) server.reply(later);
+    while (server.owes()) server.reply(later);
     server.doom(later);
 }
 

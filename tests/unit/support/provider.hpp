@@ -93,7 +93,7 @@ inline std::shared_ptr<upstream::Provider> make_provider(FakeReactor& reactor,
     std::optional<smtp::Credentials> credentials;
     if (security != smtp::Security::cleartext)
         credentials = smtp::Credentials{std::string(username), Secret(password)};
-    return std::make_shared<upstream::Provider>(upstream::Provider{
+    auto provider = std::make_shared<upstream::Provider>(upstream::Provider{
         .name = std::move(name),
         .dialer = upstream.dialer(),
         .client = std::move(client),
@@ -105,6 +105,10 @@ inline std::shared_ptr<upstream::Provider> make_provider(FakeReactor& reactor,
         // Back-offs to the millisecond, so that a simulation repeats exactly.
         .breaker = upstream::Breaker([] { return 0.5; }),
     });
+    provider->pool = std::make_unique<upstream::Pool>(
+        reactor, provider->slots,
+        upstream::PoolSettings{.idle_connections = 2, .idle_timeout = 30s});
+    return provider;
 }
 
 }  // namespace waxseal::testing

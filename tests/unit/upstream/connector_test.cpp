@@ -180,12 +180,13 @@ TEST_CASE("dropped in any state it leaves nothing and says nothing") {
     place.expect_nothing_left();
 }
 
-TEST_CASE("the probe learns what is offered, says QUIT, and tells once") {
+TEST_CASE("the probe learns what is offered, leaves its connection to the pool, and tells once") {
     Place place;
+    place.keep_ready(0);
     std::vector<bool> done;
     std::optional<upstream::Probe> probe;
     const auto run = [&] {
-        probe.emplace(place.reactor, place.providers[0],
+        probe.emplace(place.reactor, place.providers[0], upstream::Probe::Why::unknown,
                       [&](bool ready) { done.push_back(ready); });
         place.reactor.run_until_idle();
     };
@@ -195,6 +196,10 @@ TEST_CASE("the probe learns what is offered, says QUIT, and tells once") {
         CHECK(done == std::vector<bool>{true});
         REQUIRE(place.providers[0]->last_offer.has_value());
         CHECK(place.providers[0]->last_offer->has(smtp::Extension::eight_bit_mime));
+        CHECK(place.providers[0]->pool->idle() == 1);
+        place.reactor.advance(29s);
+        CHECK(place.first[0].commands.back().starts_with("AUTH"));
+        place.reactor.advance(1s);
         CHECK(place.first[0].commands.back() == "QUIT");
         const auto events = place.log.of("upstream_ready");
         REQUIRE(events.size() == 1);
@@ -221,6 +226,7 @@ TEST_CASE("a probe that is destroyed tells nothing") {
     Place place;
     bool done = false;
     auto probe = std::make_unique<upstream::Probe>(place.reactor, place.providers[0],
+                                                   upstream::Probe::Why::unknown,
                                                    [&](bool) { done = true; });
     SUBCASE("at once") {}
     SUBCASE("with its word already on the way") {

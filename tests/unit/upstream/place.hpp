@@ -9,8 +9,23 @@
 
 namespace waxseal::testing {
 
-// Two upstreams, and a connector that is asked whenever it says so.
+// Two upstreams, and a connector that is asked whenever it says so. Nothing is kept ready, unless a
+// test wants it.
 struct Place {
+    Place() {
+        for (const auto& provider : providers) provider->pool.reset();
+    }
+    ~Place() {
+        for (const auto& provider : providers) provider->pool.reset();
+    }
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+    void keep_ready(std::size_t which, std::size_t how_many = 2) {
+        providers[which]->pool = std::make_unique<upstream::Pool>(
+            reactor, providers[which]->slots,
+            upstream::PoolSettings{how_many, std::chrono::seconds(30)});
+    }
+
     LogCapture log;
     FakeReactor reactor;
     ScriptedUpstream first{reactor};
@@ -45,6 +60,7 @@ struct Place {
     void expect_nothing_left() {
         outcome.reset();
         connector.reset();
+        for (const auto& provider : providers) provider->pool.reset();
         reactor.run_until_idle();
         for (const auto& provider : providers) {
             CHECK(provider->slots.in_use() == 0);
