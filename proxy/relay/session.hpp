@@ -171,14 +171,15 @@ class Session {
     void refuse_envelope(std::string_view outcome, const smtp::Reply& reply);
     void fail_envelope(const smtp::Reply& reply);
     [[nodiscard]] std::optional<smtp::Reply> untranslatable(
-        const smtp::server_event::Mail& mail) const;
+        const smtp::server_event::Mail& mail, const smtp::Capabilities& offered) const;
     void fail(const Failure& failure);
     void abandon(std::string_view outcome);
     void end_transaction(std::string_view outcome, const smtp::Reply& reply);
     void note_time(Duration TransactionRecord::* phase);
     [[nodiscard]] upstream::Connection* connection() noexcept;
     void drop_connection();
-    [[nodiscard]] const upstream::Provider& first_choice() const;
+    [[nodiscard]] static const upstream::Provider& first_choice(
+        const upstream::Connector::Providers& all);
     [[nodiscard]] smtp::Capabilities offer() const;
 
     Reactor& reactor_;

@@ -14,7 +14,7 @@ namespace waxseal::relay {
 void Session::expect() {
     if (transaction_ || passes_through() || !std::holds_alternative<std::monostate>(upstream_))
         return;
-    const upstream::Provider& provider = first_choice();
+    const upstream::Provider& provider = first_choice(destination(nullptr));
     expectation_.reset();
     if (provider.shares()) expectation_ = provider.pool->expect();
 }

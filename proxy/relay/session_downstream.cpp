@@ -27,8 +27,7 @@ std::string_view remedy(std::string_view reason) {
 }  // namespace
 
 // The upstream that would be tried first.
-const upstream::Provider& Session::first_choice() const {
-    const auto& all = settings_->providers;
+const upstream::Provider& Session::first_choice(const upstream::Connector::Providers& all) {
     const auto up =
         std::find_if(all.begin(), all.end(), [](const auto& one) { return one->breaker.closed(); });
     return up == all.end() ? *all.front() : **up;
@@ -36,7 +35,7 @@ const upstream::Provider& Session::first_choice() const {
 
 // What the downstream is offered: ours, cut to what that upstream offered last time.
 smtp::Capabilities Session::offer() const {
-    const auto& last = first_choice().last_offer;
+    const auto& last = first_choice(settings_->providers).last_offer;
     const smtp::OwnOffer own{settings_->server.max_message_size, settings_->server.max_recipients};
     return smtp::translate(own, last ? &*last : nullptr);
 }
@@ -62,6 +61,10 @@ void Session::on(event::Mail mail) {
             smtp::make_reply(553, {5, 7, 1}, "This user may not send from this address"));
     }
     if (passes_through() && std::holds_alternative<std::monostate>(upstream_)) return connect();
+    // What can be known already need not wait for the first recipient.
+    const auto& last = first_choice(destination(&mail.reverse_path)).last_offer;
+    if (const auto refusal = last ? untranslatable(mail, *last) : std::nullopt)
+        return server_.reply(*refusal);
     transaction_ = std::make_unique<Transaction>(std::move(mail), reactor_.now());
     if (upstream::Connection* const upstream = connection()) {  // kept for this session
         smtp::Client& client = upstream->client();

@@ -27,7 +27,7 @@ void Session::send_envelope() {
     smtp::Client& client = upstream->client();
     if (!client.idle() || transaction_->recipients.empty()) return;
     transaction_->record.upstream = upstream->provider()->name;
-    if (const auto refusal = untranslatable(transaction_->mail)) {
+    if (const auto refusal = untranslatable(transaction_->mail, client.capabilities())) {
         refuse_envelope("refused", *refusal);
         return release();
     }
@@ -48,9 +48,8 @@ void Session::send_envelope() {
 // What the downstream asked for and this upstream cannot do. For good if nobody said otherwise; for
 // now if we did, in the name of another upstream or of what this one offered before: a retry may
 // then succeed.
-std::optional<smtp::Reply> Session::untranslatable(const smtp::server_event::Mail& mail) const {
-    const auto& upstream = std::get<std::unique_ptr<upstream::Connection>>(upstream_);
-    const smtp::Capabilities& offered = upstream->client().capabilities();
+std::optional<smtp::Reply> Session::untranslatable(const smtp::server_event::Mail& mail,
+                                                   const smtp::Capabilities& offered) const {
     const auto refuse = [this](Extension what, smtp::Reply reply) {
         if ((offered_ & static_cast<std::uint32_t>(what)) == 0) return reply;
         reply.code = 451;

@@ -152,7 +152,8 @@ Duration Connection::duration(Timer timer) const noexcept {
             return provider_->timeouts.data_reply;
         case Timer::upstream_reply:
         case Timer::upstream_block:
-            if (use_ == Use::lent) return std::min(limits::stale_reply, provider_->timeouts.reply);
+            if (use_ == Use::lent || use_ == Use::recovering)
+                return std::min(limits::stale_reply, provider_->timeouts.reply);
             return provider_->timeouts.reply;
         default:
             break;

@@ -51,6 +51,8 @@ class Connection {
 
     // It goes to another borrower, as it is.
     void lend();
+    // It has been given back, and somebody may be waiting for its last replies.
+    void recover() noexcept { use_ = Use::recovering; }
     // It was lent before: what goes wrong with it may be its age.
     [[nodiscard]] bool reused() const noexcept { return use_ != Use::fresh; }
     // What is told to it may follow what was told: logged in, nothing wrong with it, no transaction
@@ -76,6 +78,7 @@ class Connection {
         fresh,
         lent,    // again, and nothing has come from the upstream since
         proved,  // lent again, and the upstream has answered
+        recovering,  // given back; what it was asked last is not answered yet
     };
     void wake();
     void note_tls();

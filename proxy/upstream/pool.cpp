@@ -51,7 +51,7 @@ void Pool::Claim::wake() {
 Pool::Opening::~Opening() {
     if (*pool_ == nullptr) return;
     --(*pool_)->openings_;
-    (*pool_)->openings_changed();
+    (*pool_)->fewer_come();
 }
 
 // --- the pool
@@ -78,7 +78,7 @@ std::unique_ptr<Pool::Claim> Pool::claim(std::function<void()> notify) {
     }
     claims_.push_back(claim.get());
     // Who comes later does not overtake, and an opening serves one.
-    if (openings_ < waiting_for_openings()) claim->dial_yourself();
+    if (coming() < waiting_for_openings()) claim->dial_yourself();
     return claim;
 }
 
@@ -88,9 +88,13 @@ std::size_t Pool::waiting_for_openings() const noexcept {
         [](const Claim* claim) { return !claim->slot_ && !claim->connection_; }));
 }
 
-void Pool::openings_changed() {
+// Those that are being opened, and those that come back from a borrower.
+std::size_t Pool::coming() const noexcept { return openings_ + held_.size() - idle(); }
+
+void Pool::fewer_come() {
     std::size_t waiting = waiting_for_openings();
-    for (auto claim = claims_.rbegin(); claim != claims_.rend() && waiting > openings_; ++claim) {
+    const std::size_t coming = this->coming();
+    for (auto claim = claims_.rbegin(); claim != claims_.rend() && waiting > coming; ++claim) {
         if ((*claim)->slot_ || (*claim)->connection_) continue;
         (*claim)->dial_yourself();
         --waiting;
@@ -102,6 +106,7 @@ void Pool::give(std::unique_ptr<Connection> connection) {
     held_.push_back({std::move(connection), reactor_.now()});
     const Place place = std::prev(held_.end());
     if (place->connection->client().idle()) return offer(place);
+    place->connection->recover();
     watch(place);
     look_at(place);
 }
@@ -171,6 +176,7 @@ void Pool::drop(Place place, bool lost) {
     if (lost) learn(reactor_.now() - place->since);
     dismiss(std::move(place->connection));
     held_.erase(place);
+    fewer_come();
 }
 
 // The upstream has closed an idle connection: the next one is closed by us, in time.
@@ -247,7 +253,7 @@ std::unique_ptr<Pool::Opening> Pool::opening() {
 
 bool Pool::lacks() const {
     const std::size_t wanted = std::min(expected_, settings_.idle_connections);
-    return !closed_ && idle() + openings_ < wanted && claims_.empty() && slots_.any_free();
+    return !closed_ && idle() + coming() < wanted && claims_.empty() && slots_.any_free();
 }
 
 }  // namespace waxseal::upstream

@@ -82,7 +82,8 @@ class Pool {
     [[nodiscard]] std::unique_ptr<Connection> take(Place place);
     void dismiss(std::unique_ptr<Connection> connection);
     void serve(std::unique_ptr<Connection> connection);
-    void openings_changed();
+    [[nodiscard]] std::size_t coming() const noexcept;
+    void fewer_come();
     void sweep();
     void rearm();
     [[nodiscard]] std::size_t waiting_for_openings() const noexcept;

@@ -235,6 +235,7 @@ TEST_CASE(
     SUBCASE("the upstream is away") {
         world.dialer().otherwise = {.failure = Failure{FailureKind::connect, "refused"}};
         reply = "451 4.4.1 ";
+        taken = 1;  // MAIL
     }
     SUBCASE("beyond the limit") {
         world.settings->server.max_recipients = 3;

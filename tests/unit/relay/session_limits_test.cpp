@@ -236,7 +236,8 @@ TEST_CASE("EHLO offers what the upstream that is up can do") {
     world.dialer(0).otherwise.failure = Failure{FailureKind::connect, "refused"};
     Device& device = world.connect();
     CHECK(device.say("EHLO x\r\n").find("8BITMIME") == std::string::npos);
-    CHECK(device.say("MAIL FROM:<a@example.com>\r\n").starts_with("250"));
+    device.say("MAIL FROM:<a@example.com>\r\n");
+    CHECK(device.say("RCPT TO:<b@example.com>\r\n").starts_with("250"));
     device.say("RSET\r\n");
     CHECK(device.say("EHLO x\r\n").find("8BITMIME") != std::string::npos);
     device.say("QUIT\r\n");

@@ -94,7 +94,7 @@ TEST_CASE("STARTTLS in a transaction: the upstream's is ended, and nothing of it
     device.say("MAIL FROM:<a@example.com>\r\n");
     device.say("RCPT TO:<b@example.com>\r\n");
     device.say("STARTTLS\r\n");
-    CHECK(world.upstream.open() == 0);
+    CHECK(world.upstream[0].commands.back() == "RSET");
     device.say("EHLO printer\r\n");
     CHECK(device.say("DATA\r\n").starts_with("503 "));
     CHECK(device.say("RCPT TO:<b@example.com>\r\n").starts_with("503 "));

@@ -46,13 +46,14 @@ TEST_CASE("one message goes through, word for word") {
     Device& device = world.connect();
     CHECK(device.last() == "220 relay.test ESMTP waxseal\r\n");
     CHECK(device.say("EHLO printer\r\n").starts_with("250-relay.test\r\n"));
-    CHECK(world.upstream.connections() == 0);  // nothing before MAIL
-    CHECK(device.say("MAIL FROM:<a@example.com>\r\n") == "250 2.1.0 Sender ok\r\n");
+    CHECK(device.say("MAIL FROM:<a@example.com>\r\n") == "250 2.1.0 Ok\r\n");
+    CHECK(world.upstream.connections() == 0);  // nothing before a recipient
     CHECK(device.say("RCPT TO:<b@example.com>\r\n") == "250 2.1.5 Recipient ok\r\n");
     CHECK(device.say("DATA\r\n") == "354 End data with <CR><LF>.<CR><LF>\r\n");
     CHECK(device.say("Subject: x\r\n\r\n..dot\r\n.\r\n") == "250 2.0.0 Ok: queued as 1\r\n");
     CHECK(device.say("QUIT\r\n") == "221 2.0.0 Bye\r\n");
     CHECK(device.wire->fate() == Fate::closed);
+    world.reactor.advance(30s);  // idle_timeout
     REQUIRE(world.upstream.messages() == std::vector<std::string>{"Subject: x\r\n\r\n.dot\r\n"});
     const auto& commands = world.upstream[0].commands;
     REQUIRE(commands.size() == 6);
@@ -71,8 +72,9 @@ TEST_CASE("session_end says everything once, and never a secret or the message")
     Device& device = world.connect();
     device.say("EHLO printer\r\n");
     device.say("MAIL FROM:<a@example.com>\r\n");
-    world.reactor.advance(20ms);
     device.say("RCPT TO:<b@example.com>\r\n");
+    world.reactor.advance(20ms);
+    device.listen();
     world.upstream.deviations = {{.step = Step::rcpt, .say = "550 5.1.1 no such user\r\n"}};
     device.say("RCPT TO:<c@example.com>\r\n");
     world.reactor.advance(30ms);
@@ -105,7 +107,8 @@ TEST_CASE("session_end says everything once, and never a secret or the message")
           "transactions.0.recipients=1 transactions.0.size=19 transactions.0.upstream=default "
           "transactions.0.outcome=accepted "
           "transactions.0.reply=\"250 2.0.0 queued\" transactions.0.refused_recipients=1 "
-          "transactions.0.repairs=bare_lf transactions.0.queue_ms=0 transactions.0.connect_ms=20 "
+          "transactions.0.repairs=bare_lf transactions.0.connection=new transactions.0.queue_ms=0 "
+          "transactions.0.connect_ms=20 "
           "transactions.0.tls_ms=0 transactions.0.login_ms=0 transactions.0.envelope_ms=30 "
           "transactions.0.body_ms=400 transactions.0.reply_ms=5000");
     CHECK(world.log.all().find("secret text") == std::string::npos);
@@ -137,52 +140,76 @@ TEST_CASE("a device that says HELO, and one that pipelines everything it may") {
     const std::string replies = fast.say(
         "EHLO f\r\nNOOP\r\nMAIL FROM:<>\r\nRCPT TO:<b@example.com>\r\nRCPT TO:<bad\r\n"
         "RCPT TO:<c@example.com>\r\nDATA\r\n");
-    CHECK(replies.find(ok + "250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n501 5.1.3 Bad ") !=
+    CHECK(replies.find(ok + "250 2.1.0 Ok\r\n250 2.1.5 Recipient ok\r\n501 5.1.3 Bad ") !=
           std::string::npos);
     CHECK(
         replies.ends_with("\r\n250 2.1.5 Recipient ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n"));
     CHECK(fast.replies().size() == 8);
-    CHECK(fast.say("x\r\n.\r\nQUIT\r\n") == "250 2.0.0 Ok: queued as 1\r\n221 2.0.0 Bye\r\n");
-    CHECK(world.upstream[1].commands[2].starts_with("MAIL FROM:<>"));
+    CHECK(fast.say("x\r\n.\r\nQUIT\r\n") == "250 2.0.0 Ok: queued as 2\r\n221 2.0.0 Bye\r\n");
+    // On the connection that the old one has used: RSET first.
+    const auto& commands = world.upstream[0].commands;
+    CHECK(commands[5] == "RSET");
+    CHECK(commands[6].starts_with("MAIL FROM:<>"));
+    CHECK(world.upstream.connections() == 1);
 }
 
 TEST_CASE("two messages over one upstream connection, with RSET, EHLO and refusals between") {
     World world;
+    std::size_t connections = 1;
     Device& device = world.connect();
     device.say("EHLO printer\r\n");
     CHECK(send_message(device) == "250 2.0.0 Ok: queued as 1\r\n");
     CHECK(send_message(device) == "250 2.0.0 Ok: queued as 2\r\n");
+    // One before each message but the first.
+    CHECK(world.upstream[0].count("RSET") == 1);
     SUBCASE("RSET after nothing is not told on") {
         CHECK(device.say("RSET\r\n") == ok);
-        CHECK(world.upstream[0].count("RSET") == 0);
+        CHECK(world.upstream[0].count("RSET") == 1);
     }
     SUBCASE("RSET in an envelope") {
         device.say("MAIL FROM:<gone@example.com>\r\n");
         device.say("RCPT TO:<gone@example.com>\r\n");
         CHECK(device.say("RSET\r\n") == ok);
-        CHECK(world.upstream[0].count("RSET") == 1);
+        CHECK(world.upstream[0].count("RSET") == 3);
     }
     SUBCASE("RSET and the next MAIL in one segment") {
         device.say("MAIL FROM:<gone@example.com>\r\n");
         CHECK(device.say("RSET\r\nMAIL FROM:<c@example.com>\r\nRSET\r\n") ==
-              ok + "250 2.1.0 Sender ok\r\n" + ok);
-        CHECK(world.upstream[0].count("RSET") == 2);
+              ok + "250 2.1.0 Ok\r\n" + ok);
+        CHECK(world.upstream[0].count("RSET") == 1);
+        CHECK(world.upstream[0].count("MAIL") == 2);
+    }
+    SUBCASE("RSET, and the next envelope in one segment") {
+        device.say("MAIL FROM:<gone@example.com>\r\n");
+        device.say("RCPT TO:<gone@example.com>\r\n");
+        CHECK(device.say("RSET\r\nMAIL FROM:<c@example.com>\r\nRCPT TO:<c@example.com>\r\nRSET\r\n") ==
+              ok + "250 2.1.0 Ok\r\n250 2.1.5 Recipient ok\r\n" + ok);
     }
     SUBCASE("EHLO in an envelope") {
         device.say("MAIL FROM:<gone@example.com>\r\n");
+        device.say("RCPT TO:<gone@example.com>\r\n");
         CHECK(device.say("EHLO printer\r\n").starts_with("250-"));
-        CHECK(world.upstream[0].count("RSET") == 1);
+        CHECK(world.upstream[0].count("RSET") == 3);
     }
     SUBCASE("MAIL refused") {
-        world.upstream.deviations = {{.step = Step::mail, .say = "550 5.7.1 not you\r\n"}};
-        CHECK(device.say("MAIL FROM:<evil@example.com>\r\n") == "550 5.7.1 not you\r\n");
+        // Twice, since the connection that was used before might have been to blame.
+        const Deviation refusal{.step = Step::mail, .say = "550 5.7.1 not you\r\n"};
+        world.upstream.deviations = {refusal, refusal};
+        CHECK(device.say("MAIL FROM:<evil@example.com>\r\n") == "250 2.1.0 Ok\r\n");
+        CHECK(device.say("RCPT TO:<b@example.com>\r\n") == "550 5.7.1 not you\r\n");
+        CHECK(device.say("RCPT TO:<c@example.com>\r\n") == "550 5.7.1 not you\r\n");
+        CHECK(device.say("DATA\r\n") == "550 5.7.1 not you\r\n");
+        CHECK(device.say("RSET\r\n") == ok);
+        CHECK(world.log.count("upstream_replaced") == 1);
+        connections = 2;
     }
     SUBCASE("DATA refused") {
         world.upstream.deviations = {{.step = Step::data, .say = "554 5.5.0 no\r\n"}};
         device.say("MAIL FROM:<a@example.com>\r\n");
         device.say("RCPT TO:<b@example.com>\r\n");
-        CHECK(device.say("DATA\r\n") == "554 5.5.0 no\r\n");
-        CHECK(world.upstream[0].count("RSET") == 1);
+        CHECK(device.say("DATA\r\n").starts_with("354 "));
+        CHECK(device.say("x\r\n.\r\n") == "554 5.5.0 no\r\n");
+        CHECK(world.upstream[0].count("RSET") == 3);
     }
     SUBCASE("no recipient accepted") {
         world.upstream.deviations = {{.step = Step::rcpt, .say = "550 5.1.1 who?\r\n"}};
@@ -196,7 +223,7 @@ TEST_CASE("two messages over one upstream connection, with RSET, EHLO and refusa
         CHECK(send_message(device) == "554 5.7.1 spam\r\n");
     }
     CHECK(send_message(device).starts_with("250 2.0.0 Ok: queued as "));
-    CHECK(world.upstream.connections() == 1);
+    CHECK(world.upstream.connections() == connections);
     CHECK(world.upstream.accepted() == 3);
     device.say("QUIT\r\n");
     CHECK(listed(check_all(world)) == "");
@@ -245,8 +272,13 @@ TEST_CASE("what a second upstream cannot do, though the first offered it, is an 
     world.dialer().otherwise.failure = Failure{FailureKind::connect, "refused"};
     Device& device = world.connect();
     CHECK(device.say("EHLO printer\r\n").contains("SMTPUTF8"));
-    CHECK(device.say("MAIL FROM:<a@example.com> SMTPUTF8\r\n") ==
-          "451 4.6.7 The upstream does not support SMTPUTF8 at the moment; try again later\r\n");
+    world.provider(0).pool->close();
+    CHECK(device.say("MAIL FROM:<a@example.com> SMTPUTF8\r\n").starts_with("250 "));
+    const std::string no =
+        "451 4.6.7 The upstream does not support SMTPUTF8 at the moment; try again later\r\n";
+    CHECK(device.say("RCPT TO:<b@example.com>\r\n") == no);
+    CHECK(device.say("DATA\r\n") == no);
+    // From then on it is known at MAIL.
     CHECK(device.say("MAIL FROM:<a@example.com> BODY=8BITMIME\r\n") ==
           "451 4.6.3 The upstream does not support 8BITMIME at the moment; try again later\r\n");
     CHECK(
@@ -255,15 +287,19 @@ TEST_CASE("what a second upstream cannot do, though the first offered it, is an 
     CHECK(plain.connections() == 1);
     CHECK(plain[0].count("MAIL") == 0);
     CHECK(send_message(device) == "250 2.0.0 Ok: queued as 1\r\n");
-    CHECK(plain[0].commands[2] == "MAIL FROM:<a@example.com>");
+    CHECK(plain[0].commands[3] == "MAIL FROM:<a@example.com>");
 }
 
-TEST_CASE("what no upstream ever offered is refused at MAIL for good") {
+TEST_CASE("what no upstream ever offered is refused for good: at MAIL, once that is known") {
     World world;
     world.upstream.offer = {"SIZE 100"};
     Device& device = world.connect();
     SUBCASE("after EHLO") { CHECK_FALSE(device.say("EHLO printer\r\n").contains("SMTPUTF8")); }
     SUBCASE("after HELO") { device.say("HELO printer\r\n"); }
+    CHECK(device.say("MAIL FROM:<a@example.com> SMTPUTF8\r\n").starts_with("250 "));
+    CHECK(device.say("RCPT TO:<b@example.com>\r\n") ==
+          "550 5.6.7 The upstream does not support SMTPUTF8\r\n");
+    device.say("RSET\r\n");
     CHECK(device.say("MAIL FROM:<a@example.com> SMTPUTF8\r\n") ==
           "550 5.6.7 The upstream does not support SMTPUTF8\r\n");
     CHECK(device.say("MAIL FROM:<a@example.com> BODY=8BITMIME\r\n") ==
@@ -280,6 +316,7 @@ TEST_CASE("an upstream's MAILMAX: no connection carries more") {
         CHECK(send_message(device).starts_with("250 "));
         // A refused MAIL and a reset transaction are counted by the upstream, too.
         CHECK(device.say("MAIL FROM:<a@example.com>\r\n").starts_with("250 "));
+        CHECK(device.say("RCPT TO:<b@example.com>\r\n").starts_with("250 "));
         CHECK(device.say("RSET\r\n") == ok);
     }
     REQUIRE(world.upstream.connections() == 3);

@@ -206,6 +206,8 @@ bool ScriptedUpstream::Peer::act(Step step, const std::string& good) {
     said_ = what.besides ? good + what.say : what.say;
     const std::size_t due = step == Step::body || !good.starts_with("250") ? 0 : 1;
     conversation.lies += std::max(acceptances(said_), due) - due;
+    // Behind half a reply its next one is not read as what it was meant to be.
+    if (said_.ends_with("-half")) ++conversation.lies;
     if (what.besides) say(good);
     say(what.say);
     stop(what.then);
