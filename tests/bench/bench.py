@@ -10,15 +10,17 @@ import datetime
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 
+import comparison
 import figures
+import latency
+import memory
+import peers
 import readings
-from comparison import comparison
-from processes import Failure, Stage, find_stunnel
-from rows import Row
+from processes import Failure, LeftOut, Stage
+from rows import Figure, Row
 
 
 @dataclasses.dataclass
@@ -31,44 +33,44 @@ class Scale:
     steady_seconds: int = 20
     steady_octets: int = 30_000_000
     sessions: int = 5000
+    peer_sessions: int = 1000
+    transfers: int = 200
     starts: int = 10
-    small: int = 1000
-    big: int = 8
+    small: int = 2000
+    big: int = 4
+    sessions_short: int = 1000
 
 
 QUICK = Scale(repetitions=2, large_mib=256, steady_seconds=5, steady_octets=5_000_000,
-              sessions=1000, starts=3, small=200, big=2)
+              sessions=1000, peer_sessions=300, transfers=100, starts=3, small=400, big=1,
+              sessions_short=500)
 
 PARTS = {
     "identical": figures.identical,
     "large": figures.large_message,
-    "idle": figures.idle_sessions,
     "start": figures.start,
-    "cpu": comparison,
+    "single": comparison.single,
+    "reused": comparison.reused,
+    "big": comparison.big,
+    "latency": latency.latency,
+    "handshakes": comparison.handshakes,
+    "idle": memory.idle,
+    "transfer": memory.transfer,
+    "workers": comparison.workers,
 }
-
-
-def versions(binary):
-    """What is compared, as it names itself."""
-    first = subprocess.run([binary, "--version"], capture_output=True, text=True,
-                           check=True).stdout.strip().splitlines()[0]
-    if not find_stunnel():
-        return first
-    # stunnel says it on stderr.
-    lines = subprocess.run([find_stunnel(), "-version"], capture_output=True, text=True,
-                           check=False).stderr.splitlines()
-    named = [line for line in lines if line.startswith(("stunnel", "Compiled with"))]
-    return ", ".join([first, *named])
+PROFILED = ("single", "reused", "big")
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--binary", required=True, help="waxseal")
-    parser.add_argument("--tools", required=True, help="where bench_load and bench_sink are")
+    parser.add_argument("--waxseal", required=True, metavar="PATH", help="the program to measure")
+    parser.add_argument("--tools", required=True, help="where bench_load, bench_sink, bench_delay are")
     parser.add_argument("--quick", action="store_true", help="less of everything")
     parser.add_argument("--full", action="store_true", help="the slow message to its end")
     parser.add_argument("--repetitions", type=int, help="of each comparison")
     parser.add_argument("--only", action="append", choices=list(PARTS), help="one part")
+    parser.add_argument("--profile", action="append", choices=PROFILED,
+                        help="where waxseal spends its time in that part, and nothing else")
     parser.add_argument("--json", metavar="FILE", help="the table for programs")
     chosen = parser.parse_args()
     if chosen.repetitions is not None and chosen.repetitions < 1:
@@ -83,22 +85,36 @@ def scale_of(chosen):
     return scale
 
 
-def measure(chosen, report):
+def profile(stage, chosen):
+    """Profiles instead of figures."""
+    for part in chosen.profile:
+        try:
+            print(comparison.profiled(stage, part) + "\n", flush=True)
+        except (Failure, LeftOut) as why:
+            print(f"{part}: {why}")
+            return False
+    return True
+
+
+def measure(stage, chosen, report):
     """All parts that were asked for; False when one found something wrong."""
     good = True
-
-    def tell(name, row):
-        report.append(row.record(name))
-        print(row.line(), flush=True)
-
-    with Stage(os.path.abspath(chosen.binary), os.path.abspath(chosen.tools)) as stage:
-        for name in chosen.only or PARTS:
-            try:
-                for row in PARTS[name](stage, scale_of(chosen)):
-                    tell(name, row)
-            except Failure as failure:
-                good = False
-                tell(name, Row(name, "FAILED", "", str(failure)))
+    for name in chosen.only or PARTS:
+        figure, begin = Figure(name), time.monotonic()
+        try:
+            for row in PARTS[name](stage, scale_of(chosen)):
+                if isinstance(row, Figure):
+                    figure = row
+                else:
+                    report.append(row.record(name, figure))
+                print(row.line(), flush=True)
+        except (Failure, LeftOut) as failure:
+            good = good and isinstance(failure, LeftOut)
+            row = Row(name, "left out" if isinstance(failure, LeftOut) else "FAILED", "",
+                      str(failure))
+            report.append(row.record(name, figure))
+            print(row.line(), flush=True)
+        print(f"    ({name}: {time.monotonic() - begin:.0f} s)", flush=True)
     return good
 
 
@@ -108,9 +124,13 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     begin = time.monotonic()
     report = {"date": datetime.date.today().isoformat(), "machine": readings.machine(),
-              "versions": versions(chosen.binary), "rows": []}
-    print(f"{report['date']}  {report['machine']}\n{report['versions']}\n")
-    report["good"] = measure(chosen, report["rows"])
+              "versions": peers.versions(chosen.waxseal), "rows": []}
+    print(f"{report['date']}  {report['machine']}\n{report['versions']}")
+    with Stage(os.path.abspath(chosen.waxseal), os.path.abspath(chosen.tools)) as stage:
+        if chosen.profile:
+            return 0 if profile(stage, chosen) else 1
+        print("\n  who: median [smallest .. largest], then waxseal / this")
+        report["good"] = measure(stage, chosen, report["rows"])
     report["seconds"] = round(time.monotonic() - begin, 1)
     report["load_at_end"] = os.getloadavg()[0]
     print(f"\n{report['seconds']:.0f} s, load at the end {report['load_at_end']:.1f}")
