@@ -17,9 +17,9 @@ KINDS = (
     ("sessions", r"waxseal::(relay|auth|base|upstream)::|^waxseal::\w+$"),
     ("log", r"spdlog|fmt::v|waxseal::(app::|log|Log|Record)|nlohmann"),
     ("TLS", r"mbedtls_|^psa_|tls::|aes|gcm|chacha|poly1305|sha(256|512)|ecp_|mpi_|x25519|Hacl|_fe_|"
-            r"ghash|asn1|x509"),
+            r"ghash|asn1|x509|^\.\.@"),
     ("event loop", r"waxseal::net::|^uv_|^uv__|epoll"),
-    ("memory", r"malloc|^_?int_|^c?free|calloc|realloc|operator (new|delete)|mem(cpy|move|set)|"
+    ("copies and memory", r"malloc|^_?int_|^c?free|calloc|realloc|operator (new|delete)|mem(cpy|move|set)|"
                r"unlink_chunk|tcache"),
 )
 CRYPTO_LIBRARIES = re.compile(r"lib(crypto|ssl)")

@@ -101,7 +101,6 @@ def measurements(stage, ways, started, content):
         "stunnel, smtps": lambda: through(peers.Stunnel, "implicit"),
         "stunnel, STARTTLS": lambda: through(peers.Stunnel, "starttls"),
         "HAProxy, smtps": lambda: through(peers.Haproxy, "implicit"),
-        "nginx, no TLS": lambda: through(peers.Nginx, "none"),
     }
     found = {}
     for label, make in wanted.items():

@@ -155,8 +155,8 @@ def idle(stage, scale):
         yield from compared(rows, rows[1])
 
 
-def in_transfer(stage, sink, kind, count, seconds, **options):
-    """A row: the highest PSS while all send 1 MiB at once, or until time is up."""
+def in_transfer(stage, sink, kind, count, size, seconds, **options):
+    """A row: the highest PSS while all send so many MiB at once, or until time is up."""
     try:
         proxy = kind(stage, sink, **options)
     except LeftOut as why:
@@ -168,7 +168,7 @@ def in_transfer(stage, sink, kind, count, seconds, **options):
         crowd.say(b"MAIL FROM:<load@bench.example>\r\n")
         crowd.say(b"RCPT TO:<sink@bench.example>\r\n")
         crowd.say(b"DATA\r\n", b"354")
-        complete_body = crowd.pump(direct.body(1 << 20) + b".\r\n", seconds,
+        complete_body = crowd.pump(direct.body(size << 20) + b".\r\n", seconds,
                                    lambda: seen.append(readings.pss(proxy.pid)))
         if complete_body:
             crowd.expect(b"250")
@@ -184,13 +184,14 @@ def transfer(stage, scale):
               {"connections": count + 10, "limits": limits(count)}),
              (peers.Nginx, "none", {}), (peers.Haproxy, "implicit", {}),
              (peers.Stunnel, "implicit", {}))
-    for what, options, seconds in (
-            ("the provider takes what comes", (), 60),
-            ("the provider takes 50 kB/s, so buffers are full", ("--rate", "50000"), 6)):
-        yield Figure(f"Memory per session in the middle of a 1 MiB body; {what}",
-                     "96 KiB or less")
+    for what, options, size, seconds in (
+            ("a 1 MiB body, the provider takes what comes", (), 1, 60),
+            ("a body that the provider takes at 50 kB/s, so that buffers are full",
+             ("--rate", "50000"), 16, 6)):
+        yield Figure(f"Memory per session in the middle of {what}", "96 KiB or less")
         rows = []
         for kind, tls, more in kinds:
             with Sink(stage, tls, options) as sink:
-                rows.append(in_transfer(stage, sink, kind, count, seconds, **more))
+                rows.append(in_transfer(stage, sink, kind, count, size, seconds,
+                                        **more))
         yield from compared(rows, rows[0])

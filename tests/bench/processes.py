@@ -14,7 +14,7 @@ import tempfile
 import time
 
 PATIENCE = 30  # seconds until a program that does not come up is given up
-STALLED = 300  # seconds until messages that are not taken are given up
+STALLED = 120  # seconds until messages that are not taken are given up
 
 
 class Failure(Exception):

@@ -82,8 +82,8 @@ void SinkConnection::count_handshake() {
 
 // How much of the input it has used, at least one octet.
 std::size_t SinkConnection::take(std::string_view input) {
-    if (chunk_) return take_chunk(input);
-    if (body_) return take_body(input);
+    if (phase_ == Phase::chunk) return take_chunk(input);
+    if (phase_ == Phase::data) return take_body(input);
     const std::size_t end = input.find('\n');
     line_ += input.substr(0, end);
     if (line_.size() > longest_line) over_ = true;
@@ -104,12 +104,12 @@ std::size_t SinkConnection::take_body(std::string_view input) {
 }
 
 std::size_t SinkConnection::take_chunk(std::string_view input) {
-    const std::string_view part = input.substr(0, *chunk_);
+    const std::string_view part = input.substr(0, chunk_);
     body_->keep(part);
     state_.octets += part.size();
-    *chunk_ -= part.size();
-    if (*chunk_ == 0) {
-        chunk_.reset();
+    chunk_ -= part.size();
+    if (chunk_ == 0) {
+        phase_ = Phase::command;
         if (last_chunk_)
             end_message();
         else
@@ -120,6 +120,7 @@ std::size_t SinkConnection::take_chunk(std::string_view input) {
 
 void SinkConnection::end_message() {
     ++state_.messages;
+    phase_ = Phase::command;
     if (state_.options.hash || state_.options.list) {
         std::string line = "message octets=" + std::to_string(body_->octets());
         if (state_.options.hash) line += " sha256=" + body_->sha256();
@@ -164,6 +165,7 @@ void SinkConnection::on_transaction(std::string_view verb, std::string_view line
     if (verb == "DATA") {
         output_ += "354 Go ahead\r\n";
         body_.emplace(state_.options.hash);
+        phase_ = Phase::data;
         return;
     }
     if (verb == "BDAT") return on_chunk(line.substr(4));
@@ -191,6 +193,7 @@ void SinkConnection::on_chunk(std::string_view arguments) {
     last_chunk_ = end != arguments.data() + arguments.size();  // " LAST"
     if (!body_) body_.emplace(state_.options.hash);
     chunk_ = size;
+    phase_ = Phase::chunk;
     if (size == 0) (void)take_chunk({});
 }
 

@@ -58,6 +58,9 @@ class SinkConnection {
     [[nodiscard]] bool renew(std::uint64_t octets);
 
   private:
+    // What the next octet is: between two BDAT a command again, though a message is under way.
+    enum class Phase { command, data, chunk };
+
     void receive();
     void count_handshake();
     std::size_t take(std::string_view input);
@@ -78,8 +81,9 @@ class SinkConnection {
     std::uint32_t watched_ = 0;
     std::string line_;
     std::string output_;
-    std::optional<SinkBody> body_;        // of a message that has begun
-    std::optional<std::uint64_t> chunk_;  // octets left of this BDAT
+    Phase phase_ = Phase::command;
+    std::optional<SinkBody> body_;  // of a message that has begun
+    std::uint64_t chunk_ = 0;       // octets left of this BDAT
     std::vector<std::string> recipients_;
     bool last_chunk_ = false;
     bool over_ = false;
