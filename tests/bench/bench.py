@@ -64,7 +64,7 @@ PROFILED = ("single", "reused", "big")
 def arguments():
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.splitlines()[0])
     parser.add_argument("--waxseal", required=True, metavar="PATH", help="the program to measure")
-    parser.add_argument("--tools", required=True, help="where bench_load, bench_sink, bench_delay are")
+    parser.add_argument("--tools", required=True, help="where bench_load and the others are")
     parser.add_argument("--quick", action="store_true", help="less of everything")
     parser.add_argument("--full", action="store_true", help="the slow message to its end")
     parser.add_argument("--repetitions", type=int, help="of each comparison")
@@ -96,26 +96,47 @@ def profile(stage, chosen):
     return True
 
 
-def measure(stage, chosen, report):
-    """All parts that were asked for; False when one found something wrong."""
-    good = True
-    for name in chosen.only or PARTS:
-        figure, begin = Figure(name), time.monotonic()
+class Table:
+    """Prints rows as they come, and keeps them for the end and for programs."""
+
+    def __init__(self):
+        self.records = []
+        self.figures = []  # (Figure, its rows)
+
+    def add(self, part, row):
+        if isinstance(row, Figure):
+            self.figures.append((row, []))
+        else:
+            figure, rows = self.figures[-1]
+            rows.append(row)
+            self.records.append(row.record(part, figure))
+        print(row.line(), flush=True)
+
+    def run(self, part, measurement):
+        """False when it found something wrong."""
+        begin = time.monotonic()
         try:
-            for row in PARTS[name](stage, scale_of(chosen)):
-                if isinstance(row, Figure):
-                    figure = row
-                else:
-                    report.append(row.record(name, figure))
-                print(row.line(), flush=True)
-        except (Failure, LeftOut) as failure:
-            good = good and isinstance(failure, LeftOut)
-            row = Row(name, "left out" if isinstance(failure, LeftOut) else "FAILED", "",
-                      str(failure))
-            report.append(row.record(name, figure))
-            print(row.line(), flush=True)
-        print(f"    ({name}: {time.monotonic() - begin:.0f} s)", flush=True)
-    return good
+            for row in measurement:
+                self.add(part, row)
+        except (Failure, LeftOut) as why:
+            wrong = isinstance(why, Failure)
+            if not self.figures:
+                self.figures.append((Figure(part), []))
+            self.add(part, Row(part, "FAILED" if wrong else "left out", "", str(why)))
+            return not wrong
+        finally:
+            print(f"    ({part}: {time.monotonic() - begin:.0f} s)", flush=True)
+        return True
+
+    def goals(self):
+        """What was to be reached, once more and in one place; returns it for programs."""
+        found = []
+        for figure, rows in self.figures:
+            if figure.goals:
+                print(f"{figure.what}")
+                print("\n".join(goal.line(rows) for goal in figure.goals))
+                found += [{"figure": figure.what, **goal.record(rows)} for goal in figure.goals]
+        return found
 
 
 def main():
@@ -124,13 +145,17 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     begin = time.monotonic()
     report = {"date": datetime.date.today().isoformat(), "machine": readings.machine(),
-              "versions": peers.versions(chosen.waxseal), "rows": []}
+              "versions": peers.versions(chosen.waxseal)}
     print(f"{report['date']}  {report['machine']}\n{report['versions']}")
     with Stage(os.path.abspath(chosen.waxseal), os.path.abspath(chosen.tools)) as stage:
         if chosen.profile:
             return 0 if profile(stage, chosen) else 1
         print("\n  who: median [smallest .. largest], then waxseal / this")
-        report["good"] = measure(stage, chosen, report["rows"])
+        table = Table()
+        good = [table.run(name, PARTS[name](stage, scale_of(chosen)))
+                for name in chosen.only or PARTS]
+    print("\nWhat was to be reached")
+    report |= {"rows": table.records, "goals": table.goals(), "good": all(good)}
     report["seconds"] = round(time.monotonic() - begin, 1)
     report["load_at_end"] = os.getloadavg()[0]
     print(f"\n{report['seconds']:.0f} s, load at the end {report['load_at_end']:.1f}")

@@ -7,9 +7,10 @@ import peers
 from contenders import ByProxy, alternating, processors, row_of, stage_of
 from processes import LeftOut, Sink
 from hotspots import Profile
-from rows import Figure, Row, compared, left_out
+from rows import Figure, Goal, Row, compared, left_out
 
 MIB = 1 << 20
+OURS = "waxseal, smtps"
 
 
 def bound(stage, contender, traffic):
@@ -43,21 +44,23 @@ BIG = {"size": 25 * MIB}
 def single(stage, scale):
     yield from compare(
         stage, scale, Figure("CPU time per 4 KiB message, a connection each, 32 at once",
-                             "1.0 × nginx, 1/3 × HAProxy, 1/6 × stunnel, or less"),
+                             "1.0 × nginx, 1/3 × HAProxy, 1/6 × stunnel, or less",
+                             (Goal(OURS, 1.0, "nginx, no TLS"), Goal(OURS, 1 / 3, "HAProxy, smtps"),
+                              Goal(OURS, 1 / 6, "stunnel, STARTTLS"))),
         "µs", 1e6, {"messages": scale.small, **SINGLE})
 
 
 def reused(stage, scale):
     yield from compare(
         stage, scale, Figure("CPU time per 4 KiB message, ten a connection, 32 at once",
-                             "1.0 × nginx or less"),
+                             "1.0 × nginx or less", (Goal(OURS, 1.0, "nginx, no TLS"),)),
         "µs", 1e6, {"messages": scale.small, **REUSED})
 
 
 def big(stage, scale):
     yield from compare(
         stage, scale, Figure("CPU time per MiB, 25 MiB messages one after another",
-                             "0.8 × stunnel or less"),
+                             "0.8 × stunnel or less", (Goal(OURS, 0.8, "stunnel, STARTTLS"),)),
         "ms", 1e3 / 25, {"messages": scale.big, **BIG, "per_connection": scale.big})
 
 
@@ -95,13 +98,16 @@ def handshakes_of(stage, kind, tls, messages, **options):
 
 def handshakes(stage, scale):
     yield Figure("Handshakes per 1,000 one-message sessions, 32 at once",
-                 "the number of connections allowed (default 10) or less, all but the first resumed")
+                 "the number of connections allowed (default 10) or less, all but the first resumed",
+                 (Goal(OURS, 10), Goal(f"{OURS}, connections 32", 32), Goal(f"{OURS}, full", 1)))
     runs = ((peers.Waxseal, "implicit", {}), (peers.Waxseal, "starttls", {}),
             (peers.Waxseal, "implicit", {"connections": 32}), (peers.Haproxy, "implicit", {}),
             (peers.Stunnel, "implicit", {}), (peers.Stunnel, "starttls", {}))
     rows = [handshakes_of(stage, kind, tls, scale.sessions_short, **options)
             for kind, tls, options in runs]
     yield from compared(rows, rows[0])
+    if "totals" in rows[0].extra:
+        yield Row(f"{OURS}, full", rows[0].extra["totals"]["full"])
 
 
 def workers(stage, scale):
@@ -109,7 +115,9 @@ def workers(stage, scale):
     room = processors() >= 4
     yield Figure("Two workers beside one: 4 KiB messages, a connection each, 32 at once",
                  "1.8 × messages/s with cores free; else the same CPU time a message "
-                 f"(here: {processors()} processors, so the {'first' if room else 'second'})")
+                 f"(here: {processors()} processors, so the {'first' if room else 'second'})",
+                 (Goal("messages/s, two / one", 1.8, least=True) if room else
+                  Goal("CPU time a message, two / one", 1.05),))
     traffic = {"messages": scale.small, **SINGLE}
     with contextlib.ExitStack() as started:
         sink = started.enter_context(Sink(stage, "implicit"))

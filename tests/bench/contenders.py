@@ -1,8 +1,8 @@
 """Who takes part in a comparison of CPU time, and how the cost of a message is taken from each.
 
-All run at the same time and wait while another works; each repetition gives every one the same kind of
-messages, in an order that is reversed each time, so that a machine which gets slower meanwhile gets
-slower for all.
+All run at the same time and wait while another works; each repetition gives every one the same kind
+of messages, in an order that is reversed each time, so that a machine which gets slower meanwhile
+gets slower for all.
 """
 
 import contextlib

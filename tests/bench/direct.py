@@ -1,6 +1,6 @@
 """A program that speaks TLS to the provider itself, as one would write it in Python: what a device
-would need that has no waxseal. Run as a program it sends messages and prints its CPU time; imported, it
-takes the time of one message.
+would need that has no waxseal. Run as a program it sends messages and prints its CPU time;
+imported, it takes the time of one message.
 
     direct.py PORT implicit|starttls CA MESSAGES SIZE CONNECTIONS PER_CONNECTION
 """

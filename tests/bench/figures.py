@@ -14,7 +14,7 @@ import time
 
 import readings
 from peers import Waxseal
-from processes import Failure, Program, Sink, accepts, free_port
+from processes import Failure, Program, Sink, accepts, environment, free_port
 from rows import Figure, Row
 
 MIB = 1 << 20
@@ -43,7 +43,7 @@ def identical(stage, _):
     file = stage.path("body")
     with open(file, "wb") as out:
         out.write(body)
-    for tls, keywords in itertools.product(("implicit", "starttls"), (["CHUNKING"], [])):
+    for tls, keywords in itertools.product(("implicit", "starttls"), (["CHUNKING"], ["HELP"])):
         for line_endings in ("repair", "reject"):
             with Sink(stage, tls, ["--hash"], keywords) as sink, \
                     Waxseal(stage, sink, line_endings=line_endings) as proxy:
@@ -51,7 +51,7 @@ def identical(stage, _):
                 if sink.messages() != [wanted]:
                     raise Failure(f"{tls}, {line_endings}: sent {wanted}, "
                                   f"arrived {sink.messages()}")
-                yield Row(f"{tls}, {line_endings}, {'BDAT' if keywords else 'DATA'}", "identical", "",
+                yield Row(f"{tls}, {line_endings}, {' '.join(keywords)}", "identical", "",
                           f"SHA-256 of the body at the sink; took {took:.2f} s")
     os.unlink(file)
 
@@ -104,7 +104,7 @@ def slow_reader(stage, scale):
 def start_once(command, port):
     begin = time.monotonic()
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL) as process:
+                          stderr=subprocess.DEVNULL, env=environment()) as process:
         while not accepts(port):
             if process.poll() is not None or time.monotonic() - begin > 30:
                 raise Failure("waxseal does not start: " + " ".join(command))

@@ -12,7 +12,7 @@ import direct
 import peers
 import readings
 from processes import Failure, LeftOut, Sink
-from rows import Figure, Row, compared, left_out
+from rows import Figure, Goal, Row, compared, left_out
 
 
 class Crowd:
@@ -136,7 +136,8 @@ def of_peer(stage, sinks, kind, tls, count):
 
 
 def idle(stage, scale):
-    yield Figure("Memory per idle cleartext session: growth of PSS", "4 KiB or less")
+    yield Figure("Memory per idle cleartext session: growth of PSS", "4 KiB or less",
+                 (Goal("waxseal, have not spoken", 4.0), Goal("waxseal, have spoken", 4.0)))
     hard = most_descriptors()
     # waxseal counts two descriptors a session; the limit of this process is its limit too.
     count = min(scale.sessions, (hard - 200) // 2)
@@ -185,7 +186,8 @@ def transfer(stage, scale):
             ("a 1 MiB body, the provider takes what comes", (), 1, 60),
             ("a body that the provider takes at 50 kB/s, so that buffers are full",
              ("--rate", "50000"), 16, 6)):
-        yield Figure(f"Memory per session in the middle of {what}", "96 KiB or less")
+        yield Figure(f"Memory per session in the middle of {what}", "96 KiB or less",
+                     (Goal("waxseal, smtps", 96),))
         rows = []
         for kind, tls, more in kinds:
             with Sink(stage, tls, options) as sink:

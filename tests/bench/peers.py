@@ -13,7 +13,8 @@ import shutil
 import socket
 import subprocess
 
-from processes import Failure, LeftOut, Program, accepts, free_port, program, root_only
+from processes import (Failure, LeftOut, Program, accepts, environment, free_port, program,
+                       root_only)
 
 WAYS = {"implicit": "smtps", "starttls": "STARTTLS", "none": "no TLS"}
 
@@ -67,7 +68,8 @@ tls = "{tls}"
             port=self.port, upstream=sink.port, tls=sink.tls, more=more, limits=limits,
             server=f"workers = {workers}" if workers else "", line_endings=line_endings))
         self.check(stage)
-        super().__init__(stage, sink, "waxseal", [stage.binary, "run", "-c", self.configuration])
+        super().__init__(stage, sink, "waxseal", [stage.binary, "run", "-c", self.configuration],
+                         env=environment())
         # Until it has asked the upstream once; what it offers then is what it measures with.
         if wait:
             self.wait_until("the upstream's offer", lambda: "8BITMIME" in self.hello())
@@ -75,7 +77,7 @@ tls = "{tls}"
     def check(self, stage):
         """A binary that knows a key not yet is left out, and says so."""
         done = subprocess.run([stage.binary, "check", "-c", self.configuration], check=False,
-                              capture_output=True, text=True)
+                              capture_output=True, text=True, env=environment())
         if done.returncode != 0:
             raise LeftOut((done.stderr or done.stdout).strip().splitlines()[0])
 
@@ -178,7 +180,7 @@ CAfile = {ca}
 
 
 class Postfix(Proxy):
-    """A relay with a queue of its own, and with connection reuse: it answers before it has delivered."""
+    """A relay with a queue of its own and connection reuse: it answers before it has delivered."""
 
     NAME = "Postfix"
     share = 0.4

@@ -4,11 +4,43 @@ import statistics
 import typing
 
 
+class Goal(typing.NamedTuple):
+    """What waxseal is to reach: the value of a row, or that divided by a peer's, at most or at least."""
+
+    row: str
+    limit: float
+    peer: str = ""
+    least: bool = False
+
+    def judge(self, rows):
+        """(what there is, whether that will do); nothing when a row is not there."""
+        values = {row.what: row.value for row in rows if not isinstance(row.value, str)}
+        if self.row not in values or (self.peer and not values.get(self.peer)):
+            return None
+        value = values[self.row] / (values[self.peer] if self.peer else 1)
+        return value, value >= self.limit if self.least else value <= self.limit
+
+    def line(self, rows):
+        what = self.row + (f" / {self.peer}" if self.peer else "")
+        wanted = f"at {'least' if self.least else 'most'} {self.limit:.2f}"
+        found = self.judge(rows)
+        if not found:
+            return f"  {what:<58} {'not measured':>12}  {wanted}"
+        value, good = found
+        far = "" if good else f", {value / self.limit:.1f} times that"
+        return f"  {what:<58} {value:>12.2f}  {wanted}: {'reached' if good else 'missed'}{far}"
+
+    def record(self, rows):
+        value, good = self.judge(rows) or (None, None)
+        return {**self._asdict(), "value": value, "reached": good}
+
+
 class Figure(typing.NamedTuple):
     """A heading: what is measured in the rows below it, and what waxseal is to reach."""
 
     what: str
     target: str = ""
+    goals: tuple = ()
 
     def line(self):
         return f"\n{self.what}" + (f"\n    to reach: {self.target}" if self.target else "")

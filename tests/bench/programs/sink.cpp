@@ -211,12 +211,14 @@ std::optional<SinkOptions> parse(int count, char** arguments) {
     SinkOptions options;
     for (int i = 1; i < count; ++i) {
         const std::string_view name = arguments[i];
-        if (name == "--hash")
+        if (name == "--hash") {
             options.hash = true;
-        else if (name == "--list")
+        } else if (name == "--list") {
             options.list = true;
-        else if (++i == count || !set(options, name, arguments[i]))
-            return std::nullopt;
+        } else {
+            ++i;
+            if (i == count || !set(options, name, arguments[i])) return std::nullopt;
+        }
     }
     return options;
 }
