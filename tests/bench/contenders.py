@@ -135,6 +135,8 @@ def gathered(stage, started):
             else:
                 there.append(kind(stage, sink))
         except LeftOut as why:
+            if kind is peers.Waxseal:
+                raise Failure(str(why)) from None
             name = getattr(kind, "NAME", "") or kind.__name__.removeprefix("By").lower()
             missing.append(left_out(f"{name}, {peers.WAYS[tls]}", why))
     return there, missing

@@ -74,7 +74,7 @@ class Ways:
 
 def first_message(stage, way, content):
     """Of a waxseal that has only just been started, and has not been spoken to."""
-    with peers.Waxseal(stage, way, wait=None) as proxy:
+    with peers.Waxseal(stage, way, wait=False) as proxy:
         return Device(proxy.port).send(content)
 
 

@@ -59,7 +59,7 @@ tls = "{tls}"
 
     def __init__(self, stage, sink, line_endings="repair", limits="", workers=None, wait=True,
                  connections=None):
-        self.port = free_port()
+        self.port, self.wait = free_port(), wait
         more = "allow_cleartext = true" if sink.tls == "none" else f'ca_file = "{sink.ca}"'
         if connections:
             more += f"\nmax_connections = {connections}"
@@ -70,8 +70,12 @@ tls = "{tls}"
         self.check(stage)
         super().__init__(stage, sink, "waxseal", [stage.binary, "run", "-c", self.configuration],
                          env=environment())
-        # Until it has asked the upstream once; what it offers then is what it measures with.
-        if wait:
+
+    def await_port(self):
+        # One that is not waited for has not been spoken to, either.
+        if self.wait:
+            self.wait_until("listening", lambda: accepts(self.port))
+            # Until it has asked the upstream once; what it offers then is what it measures with.
             self.wait_until("the upstream's offer", lambda: "8BITMIME" in self.hello())
 
     def check(self, stage):

@@ -27,7 +27,7 @@ class Goal(typing.NamedTuple):
         if not found:
             return f"  {what:<58} {'not measured':>12}  {wanted}"
         value, good = found
-        far = "" if good else f", {value / self.limit:.1f} times that"
+        far = "" if good else f", {value / self.limit:.2f} times that"
         return f"  {what:<58} {value:>12.2f}  {wanted}: {'reached' if good else 'missed'}{far}"
 
     def record(self, rows):
