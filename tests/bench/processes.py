@@ -1,7 +1,7 @@
 """The programs that take part: each is started on loopback and ended by its pid.
 
 Flow: `with Sink(stage, ...) as sink, Waxseal(stage, sink) as proxy: stage.load(proxy.port, ...)`.
-A Stage knows where the programs are and owns the temporary directory.
+A Stage knows where the programs are and owns the temporary directory. The proxies are in peers.py.
 """
 
 import os
@@ -14,11 +14,15 @@ import tempfile
 import time
 
 PATIENCE = 30  # seconds until a program that does not come up is given up
-STALLED = 300  # seconds until messages that are not taken are given up
+STALLED = 120  # seconds until messages that are not taken are given up
 
 
 class Failure(Exception):
     """Something did not work, as opposed to being slow."""
+
+
+class LeftOut(Exception):
+    """What cannot be measured here, and why."""
 
 
 def free_port():
@@ -50,7 +54,9 @@ class Stage:
         self.binary = binary
         self.tools = tools
         self.folder = tempfile.mkdtemp(prefix="waxseal-bench-")
+        os.chmod(self.folder, 0o755)  # some peers become other users
         self.files = 0
+        self.made = None
 
     def __enter__(self):
         return self
@@ -68,8 +74,27 @@ class Stage:
             file.write(text)
         return path
 
+    def directory(self, name, owner="root"):
+        path = self.path(name)
+        os.makedirs(path)
+        os.chmod(path, 0o755)
+        if owner != "root":
+            shutil.chown(path, owner)
+        return path
+
+    def tool(self, name):
+        path = os.path.join(self.tools, name)
+        if not os.path.exists(path):
+            raise LeftOut(f"{name} was not built")
+        return path
+
+    def certificates(self):
+        """One authority and one provider for all of the run."""
+        self.made = self.made or Certificates(self)
+        return self.made
+
     def load_command(self, port, **options):
-        command = [os.path.join(self.tools, "bench_load"), "--port", str(port)]
+        command = [self.tool("bench_load"), "--port", str(port)]
         for name, value in options.items():
             command += ["--" + name.replace("_", "-"), str(value)]
         return command
@@ -86,16 +111,36 @@ class Stage:
         return {name: float(value) for name, value in re.findall(r"(\w+)=([\d.]+)", done.stdout)}
 
 
+class Certificates:
+    """ca, chain, key: of localhost and 127.0.0.1, P-256, by openssl."""
+
+    def __init__(self, stage):
+        self.ca, self.chain, self.key = (stage.path(name) for name in ("ca.pem", "chain", "key"))
+        ca_key, request = stage.path("ca.key"), stage.path("request")
+        extensions = stage.write("extensions", "subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+        new = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        self.openssl(*new, "-x509", "-keyout", ca_key, "-out", self.ca, "-subj", "/CN=bench CA")
+        self.openssl(*new, "-keyout", self.key, "-out", request, "-subj", "/CN=localhost")
+        self.openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", ca_key,
+                     "-set_serial", "1", "-extfile", extensions, "-out", self.chain)
+
+    @staticmethod
+    def openssl(*arguments):
+        done = subprocess.run(["openssl", *arguments], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Failure(f"openssl {arguments[0]}: {done.stderr.strip()}")
+
+
 class Program:
     """A process, with its output in a file."""
 
-    def __init__(self, stage, name, command):
+    def __init__(self, stage, name, command, **options):
         self.stage = stage
         self.name = name
         self.log = stage.path(name + ".log")
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=subprocess.STDOUT)
+                                            stderr=subprocess.STDOUT, **options)
         self.pid = self.process.pid
 
     def __enter__(self):
@@ -127,20 +172,27 @@ class Program:
 
 
 class Sink(Program):
-    """bench_sink: takes every message over TLS."""
+    """bench_sink: takes every message, over TLS unless told otherwise."""
 
-    def __init__(self, stage, tls, hashed=False, rate=0):
+    def __init__(self, stage, tls, options=(), keywords=("CHUNKING",)):
         self.tls = tls
-        self.ca = stage.path("ca.pem")
-        command = [os.path.join(stage.tools, "bench_sink"), "--tls", tls, "--ca-out", self.ca]
-        command += ["--hash"] if hashed else []
-        command += ["--rate", str(rate)] if rate else []
-        super().__init__(stage, "sink", command)
+        self.ca = stage.certificates().ca
+        command = [stage.tool("bench_sink"), "--tls", tls, *options]
+        if tls != "none":
+            command += ["--chain", stage.certificates().chain, "--key", stage.certificates().key]
+        for keyword in keywords:
+            command += ["--keyword", keyword]
+        super().__init__(stage, f"sink-{tls}", command)
         self.wait_until("listening", lambda: "listening" in self.text())
         self.port = int(re.search(r"listening (\d+)", self.text())[1])
 
+    def auth_port(self):
+        """Where nginx asks who may log in."""
+        self.wait_until("listening for nginx", lambda: "auth" in self.text())
+        return int(re.search(r"auth (\d+)", self.text())[1])
+
     def totals(self):
-        """connections, messages, octets (numbers) and tls (text)."""
+        """connections, open, most, full, resumed, messages, octets (numbers) and tls (text)."""
         before = self.text().count("total ")
         self.process.send_signal(signal.SIGUSR1)
         self.wait_until("totals", lambda: self.text().count("total ") > before)
@@ -153,72 +205,31 @@ class Sink(Program):
                 in re.findall(r"message octets=(\d+) sha256=(\w+)", self.text())]
 
 
-class Waxseal(Program):
-    """The proxy, as a user runs it: everything not named is at its default."""
+class Delay(Program):
+    """bench_delay: a way of so many milliseconds to the sink, and as many back."""
 
-    CONFIGURATION = """
-[[listen]]
-address = "127.0.0.1:{port}"
-line_endings = "{line_endings}"
-[[upstream]]
-address = "127.0.0.1:{upstream}"
-tls = "{tls}"
-{ca}
-max_connections = 64
-[limits]
-max_sessions = {sessions}
-max_sessions_per_client = {sessions}
-max_message_size = "{largest}"
-"""
-
-    def __init__(self, stage, sink, line_endings="repair", largest="50MiB", sessions=1000):
-        self.label = "waxseal"
-        self.port = free_port()
-        self.configuration = stage.write("waxseal.toml", self.CONFIGURATION.format(
-            port=self.port, upstream=sink.port, tls=sink.tls, ca=f'ca_file = "{sink.ca}"',
-            line_endings=line_endings, largest=largest, sessions=sessions))
-        super().__init__(stage, "waxseal", [stage.binary, "run", "-c", self.configuration])
-        self.wait_until("listening", lambda: accepts(self.port))
-        # Until it has asked the upstream once; what it offers then is what it measures with.
-        self.wait_until("the upstream's offer", lambda: "8BITMIME" in self.hello())
-
-    def hello(self):
-        with socket.create_connection(("127.0.0.1", self.port), 5) as client:
-            client.sendall(b"EHLO bench.example\r\nQUIT\r\n")
-            said = b""
-            while part := client.recv(4096):
-                said += part
-            return said.decode("ascii", "replace")
+    def __init__(self, stage, sink, one_way):
+        self.tls, self.ca = sink.tls, sink.ca
+        super().__init__(stage, "delay", [stage.tool("bench_delay"), "--to", str(sink.port),
+                                          "--one-way", str(one_way)])
+        self.wait_until("listening", lambda: "listening" in self.text())
+        self.port = int(re.search(r"listening (\d+)", self.text())[1])
 
 
-class Stunnel(Program):
-    """stunnel as its manual has it for SMTP, checking the same chain and name as waxseal does."""
-
-    CONFIGURATION = """
-foreground = yes
-pid =
-syslog = no
-[smtp]
-client = yes
-accept = 127.0.0.1:{port}
-connect = 127.0.0.1:{upstream}
-verifyChain = yes
-checkIP = 127.0.0.1
-CAfile = {ca}
-{more}
-"""
-
-    def __init__(self, stage, sink, ciphersuites=""):
-        self.label = "stunnel, ChaCha20" if ciphersuites else "stunnel"
-        self.port = free_port()
-        more = "protocol = smtp\n" if sink.tls == "starttls" else ""
-        more += f"ciphersuites = {ciphersuites}\n" if ciphersuites else ""
-        configuration = stage.write("stunnel.conf", self.CONFIGURATION.format(
-            port=self.port, upstream=sink.port, ca=sink.ca, more=more))
-        super().__init__(stage, "stunnel", [find_stunnel(), configuration])
-        self.wait_until("listening", lambda: accepts(self.port))
+def environment():
+    """Ours, without any setting for waxseal in it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("WAXSEAL_")}
 
 
-def find_stunnel():
-    """The program's path, or nothing."""
-    return shutil.which("stunnel4") or shutil.which("stunnel")
+def root_only(what):
+    if os.geteuid() != 0:
+        raise LeftOut(f"{what} has to be started by root")
+
+
+def program(*names):
+    """The path of the first that is installed."""
+    for name in names:
+        found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+        if found:
+            return found
+    raise LeftOut(f"{names[0]} is not installed: scripts/setup bench")

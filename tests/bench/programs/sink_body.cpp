@@ -6,11 +6,11 @@
 
 namespace waxseal::bench {
 
-SinkBody::SinkBody(bool hashed) : hashed_(hashed) {
-    if (hashed_) (void)psa_hash_setup(&hash_, PSA_ALG_SHA_256);
+SinkBody::SinkBody(bool hashed) {
+    if (!hashed) return;
+    hash_.reset(EVP_MD_CTX_new());
+    (void)EVP_DigestInit_ex(hash_.get(), EVP_sha256(), nullptr);
 }
-
-SinkBody::~SinkBody() { (void)psa_hash_abort(&hash_); }
 
 std::size_t SinkBody::receive(std::string_view input) {
     std::size_t used = 0;
@@ -66,15 +66,12 @@ bool SinkBody::take_octet(char octet) {
 
 void SinkBody::keep(std::string_view content) {
     octets_ += content.size();
-    if (hashed_)
-        (void)psa_hash_update(&hash_, reinterpret_cast<const std::uint8_t*>(content.data()),
-                              content.size());
+    if (hash_) (void)EVP_DigestUpdate(hash_.get(), content.data(), content.size());
 }
 
 std::string SinkBody::sha256() {
     std::array<std::uint8_t, 32> digest{};
-    std::size_t size = 0;
-    if (psa_hash_finish(&hash_, digest.data(), digest.size(), &size) != PSA_SUCCESS) return {};
+    if (EVP_DigestFinal_ex(hash_.get(), digest.data(), nullptr) != 1) return {};
     std::string text;
     for (const std::uint8_t octet : digest) {
         text += "0123456789abcdef"[octet >> 4];
