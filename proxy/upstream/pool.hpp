@@ -16,7 +16,8 @@
 //
 // Flow: claim(), then poll the claim: a connection, or a slot with the duty to dial; give() back what
 // may be used again; close() at the end of the pool's time (a reload, a drain): claims go on being
-// answered with slots, and nothing is kept any more. Single-threaded; destroy outside its own calls.
+// answered with slots, and nothing is kept any more. Without it a connection that is kept would keep
+// its provider, and so the pool. Single-threaded; destroy outside its own calls.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,7 @@
 // Usage: dialogs FILE...   plays dialog scripts (script.hpp) against a whole session: the real
 // relay, in-memory channels, simulated time, a scripted upstream. The first difference in a file is
 // told as FILE:LINE, with what the device heard and what was logged.
+#include <algorithm>
 #include <charconv>
 #include <iostream>
 #include <regex>
@@ -107,7 +108,7 @@ class Play {
 
     void act(const ScriptLine& line) {
         if (line.verb == "c ->") return say(line.text + "\r\n");
-        if (line.verb == "c =>") return say(line.text);
+        if (line.verb == "c =>" || line.verb == "c *>") return say(line.text);
         if (line.verb == "c <-") return line.text == "close" ? hear_close() : hear(line.text);
         if (line.verb == "c <~") return hear_like(line.text);
         if (line.verb == "c close") return device_->hang_up();
@@ -120,7 +121,15 @@ class Play {
             world_.upstream.say(world_.upstream.connections() - 1, line.text);
             return world_.reactor.run_until_idle();
         }
+        if (line.verb == "u close") {
+            world_.upstream.last().wire->end(EndOfInput::clean);
+            return world_.reactor.run_until_idle();
+        }
         if (line.verb == "u <-") return got(line.text);
+        if (line.verb == "u silent") {
+            if (const auto more = skip_login(false)) fail("the upstream got: " + escape(*more));
+            return;
+        }
         if (line.verb == "wait")
             return world_.reactor.advance(std::chrono::seconds(number(line.text)));
         if (line.verb == "log") {
@@ -180,6 +189,8 @@ class Play {
         if (!known) fail("no such step");
         std::string say = text.substr(colon + 2);
         constexpr std::pair<std::string_view, Deviation::Then> ends[] = {
+            {"(nothing)", Deviation::Then::go_on},
+            {"(stall)", Deviation::Then::stall},
             {"(close)", Deviation::Then::end_clean},
             {"(cut)", Deviation::Then::end_cut},
             {"(reset)", Deviation::Then::reset}};
@@ -194,14 +205,17 @@ class Play {
     }
 
     // The next command upstream that was not looked at; without `login`, those of a login are
-    // passed over. They are whatever comes before MAIL.
+    // passed over. They are whatever comes before MAIL or RSET.
     [[nodiscard]] std::optional<std::string> skip_login(bool login) {
-        for (; connection_ < world_.upstream.connections(); ++connection_, command_ = 0) {
-            const auto& commands = world_.upstream[connection_].commands;
-            for (; command_ < commands.size(); ++command_) {
-                const std::string& line = commands[command_];
-                const bool logging_in = command_ < login_length(connection_);
+        std::size_t command = command_;
+        for (std::size_t i = connection_; i < world_.upstream.connections(); ++i, command = 0) {
+            const auto& commands = world_.upstream[i].commands;
+            for (; command < commands.size(); ++command) {
+                const std::string& line = commands[command];
+                const bool logging_in = command < login_length(i);
                 if ((logging_in && !login) || line == "QUIT") continue;
+                connection_ = i;
+                command_ = command;
                 return line;
             }
         }
@@ -210,10 +224,11 @@ class Play {
 
     [[nodiscard]] std::size_t login_length(std::size_t connection) const {
         const auto& commands = world_.upstream[connection].commands;
-        std::size_t n = 0;
-        while (n < commands.size() && !commands[n].starts_with("MAIL") && commands[n] != "QUIT")
-            ++n;
-        return n;
+        const auto over = [](const std::string& line) {
+            return line.starts_with("MAIL") || line == "RSET" || line == "QUIT";
+        };
+        const auto end = std::find_if(commands.begin(), commands.end(), over);
+        return static_cast<std::size_t>(end - commands.begin());
     }
 
     void got(const std::string& expected) {

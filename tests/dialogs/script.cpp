@@ -1,15 +1,17 @@
 #include "dialogs/script.hpp"
 
 #include <array>
+#include <charconv>
 #include <fstream>
 
 namespace waxseal::dialogs {
 
 namespace {
 
-constexpr std::array<std::string_view, 14> verbs{
-    "c ->", "c =>", "c <-", "c <~", "c close", "c silent",      "u ->",
-    "u =>", "u <-", "set",  "log",  "wait",    "u connections", "upstream got:"};
+constexpr std::array<std::string_view, 17> verbs{
+    "c ->",     "c =>", "c *>", "c <-",          "c <~",         "c close",
+    "c silent", "u ->", "u =>", "u <-",          "u close",      "u silent",
+    "set",      "log",  "wait", "u connections", "upstream got:"};
 
 int hex(char c) {
     if (c >= '0' && c <= '9') return c - '0';
@@ -40,13 +42,29 @@ std::string unescape(std::string_view text) {
     return out;
 }
 
+// "N text": the text as often, each with CRLF.
+std::string times(std::string_view counted) {
+    const std::size_t space = std::min(counted.find(' '), counted.size());
+    std::size_t count = 0;
+    const auto [end, error] = std::from_chars(counted.data(), counted.data() + space, count);
+    if (error != std::errc() || end != counted.data() + space)
+        throw std::invalid_argument("not a number");
+    const std::string text = unescape(counted.substr(std::min(space + 1, counted.size()))) + "\r\n";
+    std::string all;
+    for (; count != 0; --count) all += text;
+    return all;
+}
+
 ScriptLine parse(std::size_t number, std::string_view line) {
     for (const std::string_view verb : verbs) {
         if (!line.starts_with(verb)) continue;
         std::string_view text = line.substr(verb.size());
         if (!text.empty() && text[0] != ' ') continue;
         if (!text.empty()) text.remove_prefix(1);
-        return {number, std::string(verb), verb == "c <~" ? std::string(text) : unescape(text)};
+        const std::string octets = verb == "c <~"   ? std::string(text)
+                                   : verb == "c *>" ? times(text)
+                                                    : unescape(text);
+        return {number, std::string(verb), octets};
     }
     throw std::invalid_argument("not a line of a dialog");
 }
@@ -57,6 +75,10 @@ std::string read_octets(std::istream& in) {
     while (std::getline(in, line)) {
         if (line == "-- next --") {
             all += "-- next --\n";
+            continue;
+        }
+        if (line.starts_with("\\*")) {
+            all += times(std::string_view(line).substr(2));
             continue;
         }
         const bool open = line.ends_with("\\&");

@@ -6,20 +6,27 @@
 //                        offer A, B, C (or: offer none), unknown_offer (EHLO not asked for yet)
 //   c -> text            the device sends the text and CRLF
 //   c => text            the device sends the text
+//   c *> N text          the device sends the text and CRLF, N times, in one write
 //   c <- text            the next line that the device gets, exactly
 //   c <~ regex           the next reply, of however many lines; its first line matches from its
-//   start c close              the device ends its side c <- close           the session has been
-//   closed, everything was read c silent             nothing more has come u -> step: text      how
-//   the upstream will answer that step (greeting ehlo starttls auth mail
-//                        rcpt data body message rset quit), once; (close), (cut), (reset) at the
-//                        end of the text, or alone
+//                        start
+//   c close              the device ends its side
+//   c <- close           the session has been closed, everything was read
+//   c silent             nothing more has come
+//   u -> step: text      how the upstream will answer that step (greeting ehlo starttls auth mail
+//                        rcpt data body message rset quit), once; (close), (cut), (reset), (stall)
+//                        at the end of the text, or alone; (nothing) for no answer at all. Of a
+//                        body in chunks, `body` is each BDAT but the last
 //   u => text            the upstream says this now
+//   u close              the upstream closes its last connection now
 //   u <- text            the next command the upstream got; the login is skipped unless asked for
+//   u silent             it has got no other command
 //   u connections N      so many connections were made to it
 //   log EVENT            such an event has been logged
 //   wait SECONDS         time passes
 //   upstream got:        last: all octets after the login, byte for byte; each following line with
-//                        CRLF, or without if it ends in \& ; "-- next --" between two connections
+//                        CRLF, or without if it ends in \& ; \*N before a line: N times this line;
+//                        "-- next --" between two connections
 //
 // Escapes: \r \n \t \0 \xHH \\. Replies have to be read before the device speaks again. Once a
 // dialog looks at what the upstream got, it must look at every command (but QUIT).

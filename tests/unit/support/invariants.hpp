@@ -106,12 +106,8 @@ inline void check_nothing_left(World& world, Wrongs& wrongs) {
     if (world.proxy->sessions() != 0)
         wrongs.push_back(std::to_string(world.proxy->sessions()) + " sessions left");
     world.proxy.reset();
-    const auto close_pools = [](const auto& providers) {
-        for (const auto& provider : providers)
-            if (provider->pool) provider->pool->close();
-    };
-    close_pools(world.settings->providers);
-    for (const auto& [name, providers] : world.settings->by_name) close_pools(providers);
+    World::close_pools(world.settings->providers);
+    for (const auto& [name, providers] : world.settings->by_name) World::close_pools(providers);
     world.reactor.run_until_idle();
     // How long a farewell may linger is the network layer's business.
     for (std::size_t i = 0; i < world.upstream.connections(); ++i)

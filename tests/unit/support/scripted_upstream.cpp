@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <utility>
 
 namespace waxseal::testing {
@@ -50,12 +51,18 @@ class ScriptedUpstream::Peer {
     void say(std::string_view octets);
 
   private:
-    enum class Mode { greet, command, login_name, login_password, response, message };
+    enum class Mode { greet, command, login_name, login_password, response, message, chunk };
+    // Whether a chunk of the present message was refused: then all that follow are (RFC 3030 2).
+    enum class Chunks { taken, refused };
 
     void turn();
     void greet();
     [[nodiscard]] bool take_line();
     [[nodiscard]] bool take_message();
+    [[nodiscard]] bool take_chunk();
+    void bdat(std::string_view arguments);
+    void end_chunk();
+    void begin_anew();
     void command(const std::string& line);
     void auth(std::string_view arguments);
     // Does the step, well or not; true when it went well.
@@ -70,6 +77,10 @@ class ScriptedUpstream::Peer {
     bool stopped_ = false;
     bool answered_ = false;  // the present message, before its end
     std::string said_;       // at the last step
+    Chunks chunks_ = Chunks::taken;
+    std::string chunked_;         // the present message's chunks
+    std::size_t chunk_left_ = 0;  // octets of the present chunk that are still to come
+    Step chunk_step_ = Step::body;
 
   public:
     Conversation conversation;
@@ -89,7 +100,10 @@ void ScriptedUpstream::Peer::turn() {
         if (server_.options.tls == Tls::implicit) greet();
     }
     while (!stopped_ && taken_ < wire.sent().size()) {
-        if (!(mode_ == Mode::message ? take_message() : take_line())) break;
+        const bool taken = mode_ == Mode::message ? take_message()
+                           : mode_ == Mode::chunk ? take_chunk()
+                                                  : take_line();
+        if (!taken) break;
     }
     if (wire.fate() != Fate::open && !wire.ended()) wire.end(EndOfInput::clean);
 }
@@ -145,6 +159,47 @@ bool ScriptedUpstream::Peer::take_message() {
     return true;
 }
 
+// MAIL, RSET: whatever was refused before.
+void ScriptedUpstream::Peer::begin_anew() {
+    chunks_ = Chunks::taken;
+    chunked_.clear();
+}
+
+void ScriptedUpstream::Peer::bdat(std::string_view arguments) {
+    std::from_chars(arguments.data(), arguments.data() + arguments.size(), chunk_left_);
+    chunk_step_ = arguments.ends_with(" LAST") ? Step::message : Step::body;
+    mode_ = Mode::chunk;
+    if (chunk_left_ == 0) end_chunk();
+}
+
+bool ScriptedUpstream::Peer::take_chunk() {
+    const std::string& all = conversation.wire->sent();
+    const std::size_t length = std::min(chunk_left_, all.size() - taken_);
+    chunked_.append(all, taken_, length);
+    taken_ += length;
+    chunk_left_ -= length;
+    if (chunk_left_ != 0) return false;
+    end_chunk();
+    return true;
+}
+
+void ScriptedUpstream::Peer::end_chunk() {
+    mode_ = Mode::command;
+    if (chunks_ == Chunks::refused) return say("503 5.5.1 A chunk before this one was refused\r\n");
+    if (chunk_step_ == Step::body) {
+        act(Step::body, "250 2.0.0 Chunk ok\r\n");
+    } else {
+        conversation.messages.push_back(std::exchange(chunked_, {}));
+        act(Step::message,
+            "250 2.0.0 Ok: queued as " + std::to_string(conversation.messages.size()) + "\r\n");
+    }
+    const bool good = said_.starts_with("250 ");
+    if (said_.starts_with('4') || said_.starts_with('5')) chunks_ = Chunks::refused;
+    if (chunk_step_ == Step::body) return;
+    ++(good ? conversation.accepted : conversation.rejected);
+    if (good) conversation.taken.push_back(conversation.messages.back());
+}
+
 std::string ScriptedUpstream::Peer::ehlo() const {
     std::vector<std::string> lines = server_.offer;
     const bool clear = server_.options.tls == Tls::starttls && !secured_;
@@ -166,12 +221,16 @@ void ScriptedUpstream::Peer::command(const std::string& line) {
     } else if (verb == "AUTH") {
         auth(std::string_view(line).substr(std::min<std::size_t>(5, line.size())));
     } else if (verb == "MAIL") {
+        begin_anew();
         act(Step::mail, "250 2.1.0 Sender ok\r\n");
     } else if (verb == "RCPT") {
         act(Step::rcpt, "250 2.1.5 Recipient ok\r\n");
     } else if (verb == "DATA") {
         if (act(Step::data, "354 Go ahead\r\n")) mode_ = Mode::message;
+    } else if (verb == "BDAT") {
+        bdat(std::string_view(line).substr(std::min<std::size_t>(5, line.size())));
     } else if (verb == "RSET") {
+        begin_anew();
         act(Step::rset, "250 2.0.0 Reset\r\n");
     } else if (verb == "QUIT") {
         if (act(Step::quit, "221 2.0.0 Bye\r\n")) stop(Deviation::Then::end_clean);
@@ -204,7 +263,7 @@ void ScriptedUpstream::Peer::auth(std::string_view arguments) {
 bool ScriptedUpstream::Peer::act(Step step, const std::string& good) {
     const Deviation what = server_.behaviour(step, good);
     said_ = what.besides ? good + what.say : what.say;
-    const std::size_t due = step == Step::body || !good.starts_with("250") ? 0 : 1;
+    const std::size_t due = good.starts_with("250") ? 1 : 0;
     conversation.lies += std::max(acceptances(said_), due) - due;
     // Behind half a reply its next one is not read as what it was meant to be.
     if (said_.ends_with("-half")) ++conversation.lies;

@@ -84,6 +84,18 @@ class World {
         settings->tls_handshake = std::chrono::seconds(15);
         proxy = std::make_unique<relay::Proxy>(reactor, worker);
     }
+    // As the prober does: what is kept ready keeps its provider.
+    ~World() {
+        proxy.reset();
+        close_pools(settings->providers);
+        for (const auto& [name, providers] : settings->by_name) close_pools(providers);
+    }
+    World(const World&) = delete;
+    World& operator=(const World&) = delete;
+    static void close_pools(const upstream::Connector::Providers& providers) {
+        for (const auto& provider : providers)
+            if (provider->pool) provider->pool->close();
+    }
 
     LogCapture log;
     FakeReactor reactor;
