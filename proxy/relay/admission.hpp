@@ -1,10 +1,11 @@
 // Who may open a session: the listener's networks, the limits on sessions at once, the rate of
-// connections. Pure; knows addresses, not sockets.
+// connections. Pure; knows addresses, not sockets. Thread-safe: the limits hold over all workers.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <vector>
 
 #include "base/network.hpp"
@@ -45,9 +46,13 @@ class Admission {
     [[nodiscard]] Verdict identify(const IpAddress& client, const std::vector<Network>& allowed,
                                    const AdmissionLimits& limits, TimePoint now);
     void forget();
-    [[nodiscard]] std::size_t sessions() const noexcept { return sessions_; }
+    [[nodiscard]] std::size_t sessions() const;
 
   private:
+    [[nodiscard]] Verdict judge(const IpAddress& client, const std::vector<Network>& allowed,
+                                const AdmissionLimits& limits, TimePoint now);
+
+    mutable std::mutex mutex_;
     std::size_t sessions_ = 0;
     std::map<IpAddress, std::size_t> by_client_;
     ConnectionRate rate_;
