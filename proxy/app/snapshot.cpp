@@ -43,9 +43,8 @@ void carry_over(const Snapshot& previous, const Snapshot& next) {
             next.providers[i]->last_offer = previous.providers[k]->last_offer;
             // After a change of the password or a certificate the next attempt may well succeed.
             if (next.accounts[i] != previous.accounts[k]) continue;
-            next.providers[i]->breaker.resume(previous.providers[k]->breaker);
-            if (const auto& used = previous.providers[k]->last_used)
-                next.providers[i]->last_used = used->clone();
+            next.providers[i]->breaker = previous.providers[k]->breaker;
+            next.providers[i]->last_used = previous.providers[k]->last_used;
         }
     }
 }

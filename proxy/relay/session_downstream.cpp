@@ -32,9 +32,9 @@ smtp::Capabilities Session::offer() const {
     const auto& all = settings_->providers;
     const auto up =
         std::find_if(all.begin(), all.end(), [](const auto& one) { return one->breaker.closed(); });
-    const auto& last = (up == all.end() ? all.front() : *up)->last_offer;
+    const auto last = (up == all.end() ? all.front() : *up)->last_offer.latest();
     const smtp::OwnOffer own{settings_->server.max_message_size, settings_->server.max_recipients};
-    return smtp::translate(own, last ? &*last : nullptr);
+    return smtp::translate(own, last.get());
 }
 
 void Session::on(event::Hello hello) {

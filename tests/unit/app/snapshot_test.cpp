@@ -34,8 +34,8 @@ TEST_CASE("a reload keeps what is known of an upstream as long as its account is
     FakeReactor reactor;
     const Snapshot before = snapshot(reactor, "account");
     upstream::Provider& old = *before.providers[0];
-    old.last_offer.emplace().size_limit = 42;
-    old.last_used.emplace().username = "refused";
+    old.last_offer = smtp::Capabilities{.size_limit = 42, .limits = {}, .auth_mechanisms = {}};
+    old.last_used = smtp::Credentials{.username = "refused"};
     static_cast<void>(old.breaker.failed(old.breaker.begin({}),
                                          {FailureKind::credentials, "535 no"},
                                          Breaker::Caution::account, {}));
