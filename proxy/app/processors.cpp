@@ -7,11 +7,9 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
-#include <system_error>
 #include <thread>
 
 #include "base/number.hpp"
-#include "base/text.hpp"
 
 namespace waxseal::app {
 
@@ -52,7 +50,7 @@ std::optional<unsigned> parse_quota(std::string_view cpu_max) {
     const std::size_t space = cpu_max.find(' ');
     if (space == std::string_view::npos) return std::nullopt;
     const auto used = text::number<std::uint64_t>(cpu_max.substr(0, space));
-    const auto period = text::number<std::uint64_t>(text::trim(cpu_max.substr(space + 1)));
+    const auto period = text::number<std::uint64_t>(cpu_max.substr(space + 1));
     if (!used || !period || *period == 0 || *used > most * *period) return std::nullopt;
     return static_cast<unsigned>((*used + *period - 1) / *period);
 }

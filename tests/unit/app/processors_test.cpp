@@ -6,7 +6,7 @@
 using namespace waxseal::app;
 
 TEST_CASE("the quota of a cgroup, in processors") {
-    CHECK(parse_quota("200000 100000\n") == 2);
+    CHECK(parse_quota("200000 100000") == 2);
     CHECK(parse_quota("150000 100000") == 2);
     CHECK(parse_quota("1000 100000") == 1);
     CHECK(parse_quota("6400000 100000") == 64);
