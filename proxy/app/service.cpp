@@ -101,7 +101,7 @@ struct Descriptor {
 Service::Service(std::vector<net::InheritedSocket> passed, std::size_t workers)
     : seed_(new_seed()), passed_(std::move(passed)) {
     (void)std::signal(SIGPIPE, SIG_IGN);
-    for (std::size_t i = 0; i < std::max<std::size_t>(workers, 1); ++i) make_lane(workers);
+    for (std::size_t i = 0; i < std::max<std::size_t>(workers, 1); ++i) make_lane();
     drain_alarm_ = loop().alarm([this] {
         log::warn("drain_cut_short", {{"sessions", door_->admission.sessions()}});
         for_each_lane([](Lane& lane) { lane.proxy().stop_all(); });
@@ -120,11 +120,10 @@ Service::~Service() {
 }
 
 // The main lane calls, the others post: it is there as long as they run.
-void Service::make_lane(std::size_t workers) {
+void Service::make_lane() {
     auto lane = std::make_unique<Lane>(resolver_, pool_, door_);
-    const std::size_t many = std::max<std::size_t>(crowd / std::max<std::size_t>(workers, 1), 1);
-    lane->proxy().on_empty([this, many](std::size_t most) {
-        if (most < many) return;
+    lane->proxy().on_empty([this](std::size_t most) {
+        if (most < crowd) return;
         if (lanes_.size() == 1) return trim_alarm_->arm(trim_delay);
         loop().post([this] { trim_alarm_->arm(trim_delay); });
     });
@@ -256,9 +255,9 @@ std::expected<void, Error> Service::adopt(std::shared_ptr<Snapshot> snapshot,
     listening_ = std::move(next);
     if (snapshot_) carry_over(*snapshot_, *snapshot);
     snapshot_ = std::move(snapshot);
-    give(std::move(orders), std::move(done));
     log_self_signed(*snapshot_);
     say_certificates();
+    give(std::move(orders), std::move(done));
     return {};
 }
 
@@ -323,16 +322,14 @@ void Service::reload() {
     if (phase_ != Phase::running || !reload_) return;
     auto snapshot = reload_();
     if (!snapshot) return;
-    if (auto adopted = adopt(std::move(snapshot), [this] { reloaded(); }); !adopted) {
+    if (auto adopted = adopt(std::move(snapshot), [this] { reloaded(); }); !adopted)
         log::error("reload_failed",
                    {{"reason", adopted.error().text}, {"effect", "the old configuration stays"}});
-        return;
-    }
-    applied_(*snapshot_);
 }
 
 // What is accepted from now on is served by the new configuration, on every lane.
 void Service::reloaded() const {
+    applied_(*snapshot_);
     log::info("reloaded", {{"file", snapshot_->config.file}});
     const unsigned wanted = worker_count(snapshot_->config.workers);
     if (wanted != lanes_.size())

@@ -59,7 +59,7 @@ class Service {
     };
     enum class Phase { running, draining, ending };
 
-    void make_lane(std::size_t workers);
+    void make_lane();
     void hand_over(std::uint64_t listener, int socket, const net::SocketAddress& peer);
     void for_each_lane(const std::function<void(Lane&)>& function);
     [[nodiscard]] std::expected<void, Error> open(const Snapshot& next, const BuiltListener& wanted,

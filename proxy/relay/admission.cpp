@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 namespace waxseal::relay {
 
@@ -25,7 +26,7 @@ Verdict Admission::judge(const IpAddress& client, const std::vector<Network>& al
     std::size_t& own = by_client_[key];
     if (own >= limits.max_sessions_per_client) return Verdict::too_many_from_client;
     ++own;
-    ++sessions_;
+    enter();
     return Verdict::admitted;
 }
 
@@ -40,7 +41,7 @@ void Admission::leave(const IpAddress& client) {
 Verdict Admission::expect(const AdmissionLimits& limits) {
     const std::lock_guard lock(mutex_);
     if (sessions_ >= limits.max_sessions) return Verdict::too_many;
-    ++sessions_;
+    enter();
     return Verdict::admitted;
 }
 
@@ -59,6 +60,16 @@ void Admission::forget() {
     const std::lock_guard lock(mutex_);
     assert(sessions_ != 0);
     --sessions_;
+}
+
+void Admission::enter() {
+    ++sessions_;
+    most_ = std::max(most_, sessions_);
+}
+
+std::size_t Admission::take_most() {
+    const std::lock_guard lock(mutex_);
+    return sessions_ == 0 ? std::exchange(most_, 0U) : 0;
 }
 
 std::size_t Admission::sessions() const {

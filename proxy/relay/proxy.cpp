@@ -84,7 +84,6 @@ void Proxy::accept(std::unique_ptr<Channel> channel, const IpAddress& client,
         return refuse(std::move(channel), peer, verdict, settings.tls);
     const std::uint64_t key = ++next_key_;
     Entry& entry = sessions_[key];
-    most_ = std::max(most_, sessions_.size());
     if (balanced)
         return await(key, std::move(channel), {Awaits::header, settings, std::move(peer)});
     entry.client = client;
@@ -208,8 +207,8 @@ void Proxy::gone(std::uint64_t key) {
     client ? door_->admission.leave(*client) : door_->admission.forget();
     sessions_.erase(entry);
     if (!sessions_.empty()) return;
-    const std::size_t most = std::exchange(most_, 0U);
-    if (on_empty_) reactor_.defer([told = on_empty_, most] { told(most); });
+    const std::size_t most = door_->admission.take_most();
+    if (on_empty_ && most != 0) reactor_.defer([told = on_empty_, most] { told(most); });
     if (drained_) reactor_.defer(drained_);
 }
 

@@ -53,8 +53,8 @@ class Proxy {
     // `done` is called through the reactor when none is left.
     void drain(std::function<void()> done);
     void stop_all();
-    // Called through the reactor whenever the last session has gone, with how many there were at
-    // once since the time before.
+    // Called through the reactor whenever the last session of all workers has gone and was ours,
+    // with how many there were at once since the time before.
     void on_empty(std::function<void(std::size_t most)> told) { on_empty_ = std::move(told); }
     // Arrivals among them.
     [[nodiscard]] std::size_t sessions() const noexcept { return sessions_.size(); }
@@ -95,7 +95,6 @@ class Proxy {
     std::uint64_t next_key_ = 0;
     std::function<void()> drained_;
     std::function<void(std::size_t)> on_empty_;
-    std::size_t most_ = 0;
 };
 
 }  // namespace waxseal::relay

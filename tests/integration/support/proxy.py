@@ -1,5 +1,6 @@
 """waxseal itself: found, configured, started, its log read as JSON, stopped, and looked at through /proc."""
 
+import contextlib
 import json
 import os
 import signal
@@ -190,7 +191,12 @@ class Waxseal:
     # What it uses
 
     def descriptors(self):
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        """Not counting /dev/null: libuv keeps one for each worker, from its first connection on."""
+        directory, count = f"/proc/{self.pid}/fd", 0
+        for descriptor in os.listdir(directory):
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                count += os.readlink(f"{directory}/{descriptor}") != "/dev/null"
+        return count
 
     def memory(self):
         """Resident, in KiB."""

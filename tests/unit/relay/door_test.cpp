@@ -157,3 +157,28 @@ TEST_CASE("arrivals are counted by listener") {
     CHECK(door.arrivals.of("one") == static_cast<std::size_t>(workers) * rounds / 2);
     CHECK(door.arrivals.of("listener 1") == 0);
 }
+
+TEST_CASE("how many sessions there were at once is told once, when all have gone") {
+    Door door;
+    const std::vector<Network> everyone{*parse_network("192.0.2.0/24")};
+    const IpAddress client = *parse_ip("192.0.2.1");
+    const AdmissionLimits limits{100, 100, 0};
+    std::atomic<std::size_t> told = 0;
+    std::atomic<int> times = 0;
+    std::atomic<int> inside = 0;
+    together([&](int) {
+        CHECK(door.admission.admit(client, everyone, limits, start) == Verdict::admitted);
+        CHECK(door.admission.expect(limits) == Verdict::admitted);
+        ++inside;
+        while (inside < workers) std::this_thread::yield();
+        door.admission.forget();
+        door.admission.leave(client);
+        if (const std::size_t most = door.admission.take_most()) {
+            told = most;
+            ++times;
+        }
+    });
+    CHECK(told == 2U * workers);
+    CHECK(times == 1);
+    CHECK(door.admission.take_most() == 0);
+}
