@@ -10,6 +10,7 @@
 #include "app/exit_codes.hpp"
 #include "app/log_sink.hpp"
 #include "app/password_prompt.hpp"
+#include "app/processors.hpp"
 #include "app/service.hpp"
 #include "app/snapshot.hpp"
 #include "app/summary.hpp"
@@ -91,9 +92,9 @@ int check(const CheckCommand& command, const config::Environment& environment) {
     }
     for (const config::Problem& warning : loaded->warnings) say(warning.to_string());
     net::Loop loop;
-    net::Resolver resolver;
     const Secret seed = new_seed();
-    const auto snapshot = build({loop, resolver, seed}, loaded->config, Missing::leave);
+    const auto snapshot =
+        build({loop, seed, worker_count(loaded->config.workers)}, loaded->config, Missing::leave);
     if (!snapshot) {
         for (const Error& error : snapshot.error()) say(error.text);
         return exit_configuration;
@@ -114,8 +115,8 @@ int check(const CheckCommand& command, const config::Environment& environment) {
 }
 
 // The next configuration on SIGHUP; nothing, and a logged reason for each problem, when it is bad.
-std::shared_ptr<const Snapshot> reloaded(Service& service, const config::Flags& flags,
-                                         const config::Environment& environment) {
+std::shared_ptr<Snapshot> reloaded(Service& service, const config::Flags& flags,
+                                   const config::Environment& environment) {
     const auto refuse = [](const std::string& reason) {
         log::error("reload_failed",
                    {{"reason", reason}, {"effect", "the old configuration stays"}});
@@ -144,7 +145,7 @@ int run(const RunCommand& command, const config::Environment& environment) {
     if (!passed) return give_up(passed.error().text, exit_system);
     LogScope log_scope(loaded->config.log);
     warn_of(loaded->warnings);
-    Service service(*std::move(passed));
+    Service service(*std::move(passed), worker_count(loaded->config.workers));
     auto snapshot = build(service.runtime(), loaded->config, Missing::make);
     if (!snapshot) {
         for (const Error& error : snapshot.error()) say(error.text);

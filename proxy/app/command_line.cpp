@@ -23,7 +23,8 @@ constexpr const char* footer =
     "Every flag can be an environment variable: WAXSEAL_CONFIG, WAXSEAL_LISTEN, WAXSEAL_ALLOW, "
     "WAXSEAL_UPSTREAM, WAXSEAL_USERNAME,\n"
     "WAXSEAL_PASSWORD_FILE, WAXSEAL_CA_FILE, WAXSEAL_LOG_LEVEL, WAXSEAL_LOG_FORMAT;\n"
-    "WAXSEAL_HOSTNAME is [server] hostname. Flag beats environment beats file.\n"
+    "WAXSEAL_HOSTNAME and WAXSEAL_WORKERS are [server] hostname and workers. Flag beats "
+    "environment beats file.\n"
     "Exit codes: 0 ok, 64 usage, 71 system error (port in use, ...), 78 configuration error.";
 
 void add_configuration_flags(CLI::App& command, config::Flags& flags) {

@@ -83,14 +83,14 @@ Error not_passed(const config::Inherited& wanted, const std::vector<net::Inherit
 }  // namespace
 
 ListenerBuilder::ListenerBuilder(const config::Config& config, const Secret& seed, Missing missing,
-                                 Providers providers, std::uint64_t room)
+                                 std::uint64_t room)
     : config_(config),
       seed_(seed),
       missing_(missing),
-      providers_(std::move(providers)),
       room_(room),
-      users_(make_users(config, errors_)),
-      routes_(make_routes(config, providers_, errors_)) {}
+      users_(make_users(config, errors_)) {
+    (void)make_routes(config, {}, errors_);  // for what is wrong with them
+}
 
 std::shared_ptr<const relay::SessionSettings> ListenerBuilder::session(
     const config::Listen& listen) const {
@@ -98,9 +98,6 @@ std::shared_ptr<const relay::SessionSettings> ListenerBuilder::session(
     session->listener = config::to_string(listen.address);
     session->authenticator = make_authenticator(listen, config_.hostname, users_, seed_);
     session->server = server_settings(config_, listen, session->authenticator.get());
-    session->providers = named(providers_, listen.upstream);
-    session->routes = routes_;
-    for (const auto& provider : providers_) session->by_name[provider->name] = {provider};
     session->downstream_idle = config_.timeouts.downstream_idle;
     session->tls_handshake = config_.timeouts.tls_handshake;
     session->min_data_rate = config_.limits.min_data_rate;

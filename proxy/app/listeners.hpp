@@ -27,6 +27,7 @@ namespace waxseal::app {
 struct BuiltListener {
     config::ListenAddress address;
     unsigned mode = 0;  // of a unix socket
+    // Of a session all but where its mail goes: that is each worker's own (share.hpp).
     relay::ListenerSettings settings;
     std::shared_ptr<const tls::ServerContext> tls;  // null: none
 };
@@ -35,7 +36,7 @@ class ListenerBuilder {
   public:
     // `room`: how many sessions the limit of open files allows.
     ListenerBuilder(const config::Config& config, const Secret& seed, Missing missing,
-                    Providers providers, std::uint64_t room);
+                    std::uint64_t room);
 
     [[nodiscard]] BuiltListener build(const config::Listen& listen);
     [[nodiscard]] std::vector<Error>& errors() noexcept { return errors_; }
@@ -52,12 +53,10 @@ class ListenerBuilder {
     const config::Config& config_;
     const Secret& seed_;
     Missing missing_;
-    Providers providers_;
     std::uint64_t room_;
     std::vector<Error> errors_;
     std::vector<CertificateNote> notes_;
     std::shared_ptr<const auth::Users> users_;
-    std::shared_ptr<const relay::RouteTable> routes_;
     std::optional<SelfSigned> self_signed_;
 };
 

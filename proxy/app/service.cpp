@@ -1,6 +1,7 @@
 #include "app/service.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -12,6 +13,7 @@
 #include <malloc.h>
 #endif
 
+#include "app/processors.hpp"
 #include "base/log.hpp"
 
 namespace waxseal::app {
@@ -46,17 +48,10 @@ std::string_view to_string(relay::TlsMode mode) {
     return {};
 }
 
-std::vector<std::string> upstreams_of(const BuiltListener& listener) {
-    std::vector<std::string> names;
-    for (const auto& provider : listener.settings.session->providers)
-        names.push_back(provider->name);
-    return names;
-}
-
 // The socket stays, its permissions need not.
-void change_mode(const BuiltListener& before, const BuiltListener& now) {
+void change_mode(unsigned before, const BuiltListener& now) {
     const auto* socket = std::get_if<config::UnixPath>(&now.address);
-    if (socket == nullptr || before.mode == now.mode) return;
+    if (socket == nullptr || before == now.mode) return;
     if (::chmod(socket->path.c_str(), now.mode) == 0) return;
     log::error("mode_not_changed",
                {{"address", config::to_string(now.address)}, {"reason", std::strerror(errno)}});
@@ -90,38 +85,94 @@ void log_self_signed(const Snapshot& snapshot) {
                {"fingerprint", note->fingerprint}});
 }
 
+// Closed where it is on its way to a lane that has ended.
+struct Descriptor {
+    explicit Descriptor(int fd_) : fd(fd_) {}
+    ~Descriptor() {
+        if (fd >= 0) ::close(fd);
+    }
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    int fd;
+};
+
 }  // namespace
 
-Service::Service(std::vector<net::InheritedSocket> passed)
-    : seed_(new_seed()), passed_(std::move(passed)), worker_(loop_, pool_), proxy_(loop_, worker_) {
+Service::Service(std::vector<net::InheritedSocket> passed, std::size_t workers)
+    : seed_(new_seed()), passed_(std::move(passed)) {
     (void)std::signal(SIGPIPE, SIG_IGN);
-    drain_alarm_ = loop_.alarm([this] {
-        log::warn("drain_cut_short", {{"sessions", proxy_.sessions()}});
-        proxy_.stop_all();
+    for (std::size_t i = 0; i < std::max<std::size_t>(workers, 1); ++i) make_lane();
+    drain_alarm_ = loop().alarm([this] {
+        log::warn("drain_cut_short", {{"sessions", door_->admission.sessions()}});
+        for_each_lane([](Lane& lane) { lane.proxy().stop_all(); });
     });
-    end_alarm_ = loop_.alarm([this] { loop_.stop(); });
-    trim_alarm_ = loop_.alarm(trim_memory);
-    proxy_.on_empty([this](std::size_t most) {
-        if (most >= crowd) trim_alarm_->arm(trim_delay);
-    });
-    expiry_alarm_ = loop_.alarm([this] { say_certificates(); });
-    loop_.on_signal(SIGTERM, [this] { terminate(); });
-    loop_.on_signal(SIGINT, [this] { terminate(); });
-    loop_.on_signal(SIGHUP, [this] { reload(); });
+    end_alarm_ = loop().alarm([this] { loop().stop(); });
+    trim_alarm_ = loop().alarm(trim_memory);
+    expiry_alarm_ = loop().alarm([this] { say_certificates(); });
+    loop().on_signal(SIGTERM, [this] { terminate(); });
+    loop().on_signal(SIGINT, [this] { terminate(); });
+    loop().on_signal(SIGHUP, [this] { reload(); });
 }
 
-Service::~Service() = default;
+// Threads first, so that nobody posts to a loop that is being destroyed.
+Service::~Service() {
+    for (const auto& lane : lanes_) lane->join();
+}
 
-std::expected<void, Error> Service::start(std::shared_ptr<const Snapshot> snapshot) {
-    auto adopted = adopt(std::move(snapshot));
+// The main lane calls, the others post: it is there as long as they run.
+void Service::make_lane() {
+    auto lane = std::make_unique<Lane>(resolver_, pool_, door_);
+    lane->proxy().on_empty([this](std::size_t most) {
+        if (most < crowd) return;
+        if (lanes_.size() == 1) return trim_alarm_->arm(trim_delay);
+        loop().post([this] { trim_alarm_->arm(trim_delay); });
+    });
+    if (lanes_.empty()) {
+        lane->on_hand_over(
+            [this](std::uint64_t listener, int socket, const net::SocketAddress& peer) {
+                hand_over(listener, socket, peer);
+            });
+    } else {
+        lane->on_failure([this](const std::string& upstream) {
+            loop().post([this, upstream] { lanes_.front()->note_failure(upstream); });
+        });
+    }
+    lanes_.push_back(std::move(lane));
+}
+
+// In turn: each gets as many as any other.
+void Service::hand_over(std::uint64_t listener, int socket, const net::SocketAddress& peer) {
+    Lane& lane = *lanes_[turn_++ % lanes_.size()];
+    if (&lane == lanes_.front().get()) return lane.take(listener, socket, peer);
+    lane.post([&lane, listener, peer, owned = std::make_shared<Descriptor>(socket)] {
+        lane.take(listener, std::exchange(owned->fd, -1), peer);
+    });
+}
+
+// Runs it on each lane's own thread.
+void Service::for_each_lane(const std::function<void(Lane&)>& function) {
+    for (const auto& lane : lanes_) {
+        if (lane == lanes_.front()) {
+            function(*lane);
+        } else {
+            lane->post([function, &lane = *lane] { function(lane); });
+        }
+    }
+}
+
+std::expected<void, Error> Service::start(std::shared_ptr<Snapshot> snapshot) {
+    auto adopted = adopt(std::move(snapshot), [] {});
     if (!adopted) return adopted;
-    for (const Listening& one : listening_) {
-        for (const auto& socket : one.sockets)
+    for (std::size_t i = 0; i < listening_.size(); ++i) {
+        for (const net::Listener* socket : lanes_.front()->listeners(listening_[i].id))
             log::info("listening", {{"address", socket->text()},
-                                    {"tls", to_string(one.plan->settings.tls)},
-                                    {"upstream", upstreams_of(*one.plan)}});
+                                    {"tls", to_string(snapshot_->listeners[i].settings.tls)},
+                                    {"upstream", snapshot_->config.listen[i].upstream}});
     }
     warn_of_unused(passed_, snapshot_->listeners);
+    for (std::size_t i = 1; i < lanes_.size(); ++i)
+        if (auto started = lanes_[i]->start(i + 1); !started) return started;
+    if (lanes_.size() > 1) log::info("workers", {{"count", lanes_.size()}});
     return {};
 }
 
@@ -131,7 +182,7 @@ void Service::on_reload(Source reload, Applied applied) {
 }
 
 void Service::run() {
-    loop_.run();
+    loop().run();
     // The handlers go with the loop: a signal from now on must not undo an orderly end.
     sigset_t ending;
     sigemptyset(&ending);
@@ -139,84 +190,95 @@ void Service::run() {
     sigaddset(&ending, SIGINT);
     sigaddset(&ending, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+    for (const auto& lane : lanes_) lane->join();
 }
 
 std::vector<net::SocketAddress> Service::addresses() const {
     std::vector<net::SocketAddress> addresses;
-    for (const Listening& listening : listening_) {
-        for (const auto& socket : listening.sockets) addresses.push_back(socket->address());
-    }
+    for (const Listening& listening : listening_)
+        for (const net::Listener* socket : lanes_.front()->listeners(listening.id))
+            addresses.push_back(socket->address());
     return addresses;
 }
 
-std::expected<Service::Listening, Error> Service::open(const Snapshot& next,
-                                                       const BuiltListener& wanted,
-                                                       const std::vector<net::Listener*>& leaving) {
+// New sockets for all lanes.
+std::expected<void, Error> Service::open(const Snapshot& next, const BuiltListener& wanted,
+                                         std::vector<Orders>& orders) const {
     auto sockets = sockets_for(wanted, next.listeners, passed_);
     if (!sockets) return std::unexpected(sockets.error());
-    Listening listening{{}, std::make_shared<BuiltListener>(wanted)};
     for (net::ListenOptions& options : *sockets) {
-        options.beside = leaving;
-        auto opened = net::Listener::open(
-            loop_, options,
-            [this, plan = listening.plan](std::unique_ptr<net::TcpChannel> channel,
-                                          const net::SocketAddress& peer) {
-                if (plan->tls) channel->set_tls(net::ServerTls{plan->tls});
-                proxy_.accept(std::move(channel), peer.ip(), plan->settings);
-            });
+        options.beside = leaving(next);
+        auto opened = net::Listener::sockets(options, lanes_.size());
         if (!opened) return std::unexpected(opened.error());
-        listening.sockets.push_back(*std::move(opened));
+        const bool each = opened->size() == lanes_.size();
+        for (std::size_t i = 0; i < opened->size(); ++i) {
+            Orders::Listening& into = orders[i].listening.back();
+            (each ? into.own : into.for_all).push_back(std::move((*opened)[i]));
+        }
     }
-    return listening;
+    return {};
 }
 
 // Those whose address the next configuration does not have: a new one may overlap them.
 std::vector<net::Listener*> Service::leaving(const Snapshot& next) const {
     std::vector<net::Listener*> result;
     for (const Listening& one : listening_) {
-        const bool stays = std::ranges::any_of(next.listeners, [&](const auto& wanted) {
-            return wanted.address == one.plan->address;
-        });
+        const bool stays = std::ranges::any_of(
+            next.listeners, [&](const auto& wanted) { return wanted.address == one.address; });
         if (stays) continue;
-        for (const auto& socket : one.sockets) result.push_back(socket.get());
+        for (net::Listener* socket : lanes_.front()->listeners(one.id)) result.push_back(socket);
     }
     return result;
 }
 
 // All or nothing: listeners that stay get new settings only when every new one could be opened.
-std::expected<void, Error> Service::adopt(std::shared_ptr<const Snapshot> snapshot) {
+// `done`: all lanes have the new snapshot.
+std::expected<void, Error> Service::adopt(std::shared_ptr<Snapshot> snapshot,
+                                          std::function<void()> done) {
+    std::vector<Orders> orders(lanes_.size());
     std::vector<Listening> next;
-    std::vector<Listening*> kept;  // beside each of `next`: the one it goes on from, or none
-    const std::vector<net::Listener*> going = leaving(*snapshot);
     for (const BuiltListener& wanted : snapshot->listeners) {
-        const auto have = std::find_if(listening_.begin(), listening_.end(), [&](Listening& one) {
-            return one.plan->address == wanted.address &&
-                   std::ranges::find(kept, &one) == kept.end();
+        const auto have = std::ranges::find_if(listening_, [&](const Listening& one) {
+            return one.address == wanted.address &&
+                   std::ranges::find(next, one.id, &Listening::id) == next.end();
         });
-        if (have != listening_.end()) {
-            kept.push_back(&*have);
-            next.push_back({{}, have->plan});
-            continue;
-        }
-        auto opened = open(*snapshot, wanted, going);
-        if (!opened) return std::unexpected(opened.error());
-        kept.push_back(nullptr);
-        next.push_back(*std::move(opened));
+        const std::uint64_t id = have != listening_.end() ? have->id : ++ids_;
+        for (Orders& each : orders) each.listening.push_back({id});
+        next.push_back({id, wanted.address, wanted.mode});
+        if (have != listening_.end()) continue;
+        if (auto opened = open(*snapshot, wanted, orders); !opened) return opened;
     }
     for (std::size_t i = 0; i < next.size(); ++i) {
-        if (kept[i] == nullptr) continue;
-        next[i].sockets = std::move(kept[i]->sockets);
-        change_mode(*next[i].plan, snapshot->listeners[i]);
-        *next[i].plan = snapshot->listeners[i];
+        const auto before = std::ranges::find(listening_, next[i].id, &Listening::id);
+        if (before != listening_.end()) change_mode(before->mode, snapshot->listeners[i]);
     }
     listening_ = std::move(next);
     if (snapshot_) carry_over(*snapshot_, *snapshot);
     snapshot_ = std::move(snapshot);
-    prober_.reset();  // before the next one takes over
-    prober_ = std::make_unique<upstream::Prober>(loop_, snapshot_->providers);
     log_self_signed(*snapshot_);
     say_certificates();
+    give(std::move(orders), std::move(done));
     return {};
+}
+
+void Service::give(std::vector<Orders> orders, std::function<void()> done) {
+    const auto told = [left = std::make_shared<std::size_t>(lanes_.size()),
+                       done = std::move(done)] {
+        if (--*left == 0) done();
+    };
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+        orders[i].snapshot = snapshot_;
+        Lane& lane = *lanes_[i];
+        if (i == 0) {
+            lane.adopt(std::move(orders[i]));
+        } else {
+            lane.post([this, &lane, told, given = std::make_shared<Orders>(std::move(orders[i]))] {
+                lane.adopt(std::move(*given));
+                loop().post(told);
+            });
+        }
+    }
+    told();
 }
 
 void Service::say_certificates() {
@@ -226,17 +288,26 @@ void Service::say_certificates() {
 
 void Service::terminate() {
     if (phase_ != Phase::running) {
-        log::warn("ended_at_once", {{"sessions", proxy_.sessions()}});
-        proxy_.stop_all();
-        return loop_.stop();
+        log::warn("ended_at_once", {{"sessions", door_->admission.sessions()}});
+        for_each_lane([](Lane& lane) { lane.proxy().stop_all(); });
+        return loop().stop();
     }
     phase_ = Phase::draining;
-    log::info("draining", {{"sessions", proxy_.sessions()}});
+    log::info("draining", {{"sessions", door_->admission.sessions()}});
     listening_.clear();
-    prober_.reset();
     expiry_alarm_->disarm();
     drain_alarm_->arm(snapshot_->config.timeouts.drain);
-    proxy_.drain([this] { end(); });
+    draining_ = lanes_.size();
+    for_each_lane([this](Lane& lane) {
+        lane.drain([this, main = &lane == lanes_.front().get()] {
+            if (main) return drained();
+            loop().post([this] { drained(); });
+        });
+    });
+}
+
+void Service::drained() {
+    if (--draining_ == 0) end();
 }
 
 void Service::end() {
@@ -251,13 +322,20 @@ void Service::reload() {
     if (phase_ != Phase::running || !reload_) return;
     auto snapshot = reload_();
     if (!snapshot) return;
-    if (auto adopted = adopt(std::move(snapshot)); !adopted) {
+    if (auto adopted = adopt(std::move(snapshot), [this] { reloaded(); }); !adopted)
         log::error("reload_failed",
                    {{"reason", adopted.error().text}, {"effect", "the old configuration stays"}});
-        return;
-    }
+}
+
+// What is accepted from now on is served by the new configuration, on every lane.
+void Service::reloaded() const {
     applied_(*snapshot_);
     log::info("reloaded", {{"file", snapshot_->config.file}});
+    const unsigned wanted = worker_count(snapshot_->config.workers);
+    if (wanted != lanes_.size())
+        log::warn("workers_unchanged", {{"running", lanes_.size()},
+                                        {"configured", wanted},
+                                        {"advice", "restart waxseal to change their number"}});
 }
 
 }  // namespace waxseal::app

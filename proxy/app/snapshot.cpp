@@ -8,21 +8,19 @@
 
 namespace waxseal::app {
 
-std::expected<std::shared_ptr<const Snapshot>, std::vector<Error>> build(
-    const Runtime& runtime, const config::Config& config, Missing missing,
-    const Overrides& overrides) {
+std::expected<std::shared_ptr<Snapshot>, std::vector<Error>> build(const Runtime& runtime,
+                                                                   const config::Config& config,
+                                                                   Missing missing,
+                                                                   const Overrides& overrides) {
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->config = config;
-    snapshot->room = net::max_sessions_for_rlimit();
+    snapshot->room = net::max_sessions_for_rlimit(runtime.workers);
     UpstreamBuilder upstreams(runtime, config, overrides);
-    for (const config::Upstream& upstream : config.upstream) {
-        BuiltUpstream built = upstreams.build(upstream);
-        snapshot->providers.push_back(std::move(built.provider));
-        snapshot->accounts.push_back(std::move(built.account));
-    }
+    for (const config::Upstream& upstream : config.upstream)
+        snapshot->upstreams.push_back(upstreams.build(upstream));
     snapshot->certificates = std::move(upstreams.notes());
     std::vector<Error> errors = std::move(upstreams.errors());
-    ListenerBuilder listeners(config, runtime.seed, missing, snapshot->providers, snapshot->room);
+    ListenerBuilder listeners(config, runtime.seed, missing, snapshot->room);
     for (const config::Listen& listen : config.listen)
         snapshot->listeners.push_back(listeners.build(listen));
     snapshot->self_signed = listeners.kept();
@@ -32,20 +30,23 @@ std::expected<std::shared_ptr<const Snapshot>, std::vector<Error>> build(
     return snapshot;
 }
 
-void carry_over(const Snapshot& previous, const Snapshot& next) {
-    for (std::size_t i = 0; i < next.providers.size(); ++i) {
+bool same_place(const config::Upstream& before, const config::Upstream& now) {
+    return before.name == now.name && before.address == now.address;
+}
+
+void carry_over(const Snapshot& previous, Snapshot& next) {
+    for (std::size_t i = 0; i < next.upstreams.size(); ++i) {
         const config::Upstream& now = next.config.upstream[i];
-        for (std::size_t k = 0; k < previous.providers.size(); ++k) {
+        for (std::size_t k = 0; k < previous.upstreams.size(); ++k) {
             const config::Upstream& before = previous.config.upstream[k];
-            if (before.name != now.name || before.address != now.address) continue;
-            next.providers[i]->slots.succeed(previous.providers[k]->slots);
-            if (!same_offer(before, now)) continue;
-            next.providers[i]->last_offer = previous.providers[k]->last_offer;
+            if (!same_place(before, now) || !same_offer(before, now)) continue;
+            BuiltUpstream& to = next.upstreams[i];
+            const BuiltUpstream& from = previous.upstreams[k];
+            to.last_offer = from.last_offer;
             // After a change of the password or a certificate the next attempt may well succeed.
-            if (next.accounts[i] != previous.accounts[k]) continue;
-            next.providers[i]->breaker.resume(previous.providers[k]->breaker);
-            if (const auto& used = previous.providers[k]->last_used)
-                next.providers[i]->last_used = used->clone();
+            if (to.account != from.account) continue;
+            to.breaker = from.breaker;
+            to.last_used = from.last_used;
         }
     }
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "app/processors.hpp"
+
 namespace waxseal::app {
 
 namespace {
@@ -113,6 +115,8 @@ std::vector<std::string> summary(const Snapshot& snapshot) {
         lines.push_back(listener_line(snapshot, listen));
     for (const config::Upstream& upstream : snapshot.config.upstream)
         lines.push_back(upstream_line(upstream));
+    lines.push_back("workers: " + std::to_string(worker_count(snapshot.config.workers)) +
+                    (snapshot.config.workers == 0 ? ", one a processor" : ""));
     return lines;
 }
 

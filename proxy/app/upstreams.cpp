@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "app/password_file.hpp"
-#include "net/dialer.hpp"
 #include "tls/crypto.hpp"
 
 namespace waxseal::app {
@@ -193,29 +192,51 @@ BuiltUpstream UpstreamBuilder::build(const config::Upstream& upstream) {
     std::string account = account_of(runtime_.seed, login.credentials, upstream);
     if (login.source) login.credentials.reset();
     const config::Timeouts& t = config_.timeouts;
-    auto provider = std::make_shared<upstream::Provider>(upstream::Provider{
+    return {
         .name = upstream.name,
-        .dialer =
-            std::make_unique<net::TcpDialer>(runtime_.loop, runtime_.resolver, std::move(dial)),
+        .dial = std::move(dial),
         .client = client_settings(config_, upstream),
         .credentials = std::move(login.credentials),
+        .credential_source = std::move(login.source),
         .timeouts = {t.tls_handshake, t.upstream_reply, t.data_reply, t.queue},
-        .slots = upstream::Slots(runtime_.loop, upstream.max_connections),
+        .idle_connections = upstream.idle_connections,
         .idle_timeout = upstream.idle_timeout,
         .max_transactions = upstream.max_transactions_per_connection,
-        .last_offer = std::nullopt,
-        .credential_source = std::move(login.source),
         .xclient = upstream.xclient,
         .certificate = upstream.certificate.certificate_file.empty()
                            ? smtp::ClientCertificate::none
                            : smtp::ClientCertificate::presented,
+        .slots = upstream::Slots(runtime_.loop, upstream.max_connections),
+        .account = std::move(account),
+    };
+}
+
+std::shared_ptr<upstream::Provider> make_provider(const BuiltUpstream& built, net::Loop& loop,
+                                                  net::Resolver& resolver) {
+    std::optional<smtp::Credentials> credentials;
+    if (built.credentials) credentials = built.credentials->clone();
+    auto provider = std::make_shared<upstream::Provider>(upstream::Provider{
+        .name = built.name,
+        .dialer = std::make_unique<net::TcpDialer>(loop, resolver, built.dial),
+        .client = built.client,
+        .credentials = std::move(credentials),
+        .timeouts = built.timeouts,
+        .slots = built.slots.beside(loop),
+        .idle_timeout = built.idle_timeout,
+        .max_transactions = built.max_transactions,
+        .last_offer = built.last_offer,
+        .credential_source = built.credential_source,
+        .last_used = built.last_used,
+        .breaker = built.breaker,
+        .xclient = built.xclient,
+        .certificate = built.certificate,
     });
     // With XCLIENT a connection speaks for one client and for no other.
-    if (upstream.idle_connections != 0 && !upstream.xclient)
+    if (built.idle_connections != 0 && !built.xclient)
         provider->pool = std::make_unique<upstream::Pool>(
-            runtime_.loop, provider->slots,
-            upstream::PoolSettings{upstream.idle_connections, upstream.idle_timeout});
-    return {std::move(provider), std::move(account)};
+            loop, provider->slots,
+            upstream::PoolSettings{built.idle_connections, built.idle_timeout});
+    return provider;
 }
 
 bool same_offer(const config::Upstream& one, const config::Upstream& other) {

@@ -3,12 +3,14 @@
 // A password is read once, at the build. A token is, too, so that a bad file is found then, and
 // again for each login: whoever refreshes it writes the file. Upstreams whose TLS is the same
 // share one context: parsing the system's trust store is the most expensive thing at start.
+// What is built is for all workers; each makes its own provider of it, on its thread.
 // Flow: one UpstreamBuilder for a build; build() for each; errors are collected.
 #pragma once
 
 #include <expected>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,7 @@
 #include "base/error.hpp"
 #include "base/secret.hpp"
 #include "config/config.hpp"
+#include "net/dialer.hpp"
 #include "net/loop.hpp"
 #include "net/resolver.hpp"
 #include "tls/engine.hpp"
@@ -25,9 +28,9 @@ namespace waxseal::app {
 
 // What the process has for all the configurations of its life.
 struct Runtime {
-    net::Loop& loop;
-    net::Resolver& resolver;
+    net::Loop& loop;     // that of the thread that builds; outlives all the others
     const Secret& seed;  // random, never shown
+    std::size_t workers = 1;
 };
 
 [[nodiscard]] Secret new_seed();
@@ -38,11 +41,31 @@ struct Overrides {
 };
 
 struct BuiltUpstream {
-    std::shared_ptr<upstream::Provider> provider;
+    std::string name;
+    net::DialerOptions dial;
+    smtp::ClientSettings client;
+    std::optional<smtp::Credentials> credentials;
+    upstream::CredentialSource credential_source;
+    upstream::Timeouts timeouts;
+    std::size_t idle_connections = 0;
+    Duration idle_timeout{};
+    std::uint64_t max_transactions = 0;
+    bool xclient = false;
+    smtp::ClientCertificate certificate = smtp::ClientCertificate::none;
+    // What the providers of all workers share.
+    upstream::Slots slots;
+    upstream::Memory<smtp::Capabilities> last_offer{};
+    upstream::Memory<smtp::Credentials> last_used{};
+    upstream::Breaker breaker{};
     // The same for the same credentials and files of certificates, and only within this process;
     // says nothing about them.
-    std::string account;
+    std::string account{};
 };
+
+// For the worker of this loop, on its thread.
+[[nodiscard]] std::shared_ptr<upstream::Provider> make_provider(const BuiltUpstream& built,
+                                                                net::Loop& loop,
+                                                                net::Resolver& resolver);
 
 class UpstreamBuilder {
   public:

@@ -27,8 +27,9 @@ Lockout::Entry& Lockout::touch(const IpAddress& key, TimePoint now) {
 }
 
 Duration Lockout::failed(const IpAddress& client, TimePoint now) {
+    const std::lock_guard lock(mutex_);
     // An exchange that was under way when the lock fell does not prolong it.
-    if (locked(client, now)) return limits_.longest_delay;
+    if (is_locked(client, now)) return limits_.longest_delay;
     Entry& entry = touch(client_key(client), now);
     const Duration valid = full(entry) ? limits_.locked_for : limits_.memory;
     if (now - entry.last >= valid) entry.failures = 0;
@@ -38,6 +39,16 @@ Duration Lockout::failed(const IpAddress& client, TimePoint now) {
 }
 
 bool Lockout::locked(const IpAddress& client, TimePoint now) const {
+    const std::lock_guard lock(mutex_);
+    return is_locked(client, now);
+}
+
+std::size_t Lockout::clients() const {
+    const std::lock_guard lock(mutex_);
+    return by_client_.size();
+}
+
+bool Lockout::is_locked(const IpAddress& client, TimePoint now) const {
     const auto known = by_client_.find(client_key(client));
     if (known == by_client_.end()) return false;
     const Entry& entry = *known->second;

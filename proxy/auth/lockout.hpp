@@ -1,9 +1,9 @@
 // Failed logins of one client address: each is answered later than the one before it, and after too
 // many the address is locked out for a while.
 //
-// Pure over time points; not thread-safe. Memory is bounded: at most `clients` addresses are
-// remembered, and the one whose last failure is longest ago is forgotten for a new one. An IPv6
-// client is its /64: one host has 2^64 addresses there.
+// Pure over time points. Thread-safe: one for all workers. Memory is bounded: at most `clients`
+// addresses are remembered, and the one whose last failure is longest ago is forgotten for a new
+// one. An IPv6 client is its /64: one host has 2^64 addresses there.
 //
 // Flow: locked() before a login is begun and before each of its steps counts (454 4.7.0 while it
 // holds); failed() at its end, whose result is how long the 535 is held back. A malformed exchange
@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <list>
 #include <map>
+#include <mutex>
 
 #include "base/network.hpp"
 #include "base/reactor.hpp"
@@ -42,7 +43,7 @@ class Lockout {
     // Counts a failure. How long the reply to it is to be held back.
     [[nodiscard]] Duration failed(const IpAddress& client, TimePoint now);
     [[nodiscard]] bool locked(const IpAddress& client, TimePoint now) const;
-    [[nodiscard]] std::size_t clients() const noexcept { return by_client_.size(); }
+    [[nodiscard]] std::size_t clients() const;
 
   private:
     struct Entry {
@@ -52,11 +53,14 @@ class Lockout {
     };
     using Entries = std::list<Entry>;
 
+    // These with the lock held.
+    [[nodiscard]] bool is_locked(const IpAddress& client, TimePoint now) const;
     [[nodiscard]] bool full(const Entry& entry) const { return entry.failures >= limits_.failures; }
     [[nodiscard]] Duration delay_after(unsigned failures) const;
     Entry& touch(const IpAddress& key, TimePoint now);
 
     LockoutLimits limits_;
+    mutable std::mutex mutex_;
     Entries entries_;  // the longest ago first
     std::map<IpAddress, Entries::iterator> by_client_;
 };

@@ -191,6 +191,7 @@ struct Config {
     // Our own name in greeting and EHLO: [server] hostname, else the host's, else [127.0.0.1].
     std::string hostname;
     std::string state_dir;  // absolute; made when something is kept there
+    unsigned workers = 0;   // event loops, each with a thread; 0: as many as there are processors
     std::vector<Listen> listen;
     std::vector<Upstream> upstream;
     std::vector<User> user;

@@ -82,6 +82,8 @@ void override_rest(Drafts& drafts, const Overrides& overrides, Problems& problem
     if (overrides.format) read_entry(*overrides.format, "[log]", log_keys, drafts.log, problems);
     if (overrides.hostname)
         read_entry(*overrides.hostname, "[server]", server_keys, drafts.server, problems);
+    if (overrides.workers)
+        read_entry(*overrides.workers, "[server]", server_keys, drafts.server, problems);
 }
 
 void check_whole(Drafts& drafts, const std::string& file, const Directories& directories,
@@ -116,6 +118,7 @@ Config assemble(Drafts&& drafts, const std::string& file, const Directories& dir
     Config config;
     config.state_dir = state_directory(drafts.server, directories, environment);
     config.file = file;
+    config.workers = drafts.server.value.workers;
     config.hostname =
         drafts.server.value.hostname.empty() ? own_hostname() : drafts.server.value.hostname;
     for (Draft<Listen>& draft : drafts.listen) config.listen.push_back(std::move(draft.value));

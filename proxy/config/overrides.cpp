@@ -30,6 +30,7 @@ constexpr std::array names{
     Name{"level", "--log-level", "WAXSEAL_LOG_LEVEL", "level = \"info\"", "LEVEL"},
     Name{"format", "--log-format", "WAXSEAL_LOG_FORMAT", "format = \"auto\"", "FORMAT"},
     Name{"hostname", "", "WAXSEAL_HOSTNAME", "hostname = \"relay.example.com\"", "NAME"},
+    Name{"workers", "", "WAXSEAL_WORKERS", "workers = 4", "NUMBER"},
 };
 
 const Name& name_of(std::string_view key) {
@@ -140,6 +141,7 @@ Overrides read_overrides(const Flags& flags, const Environment& environment, Pro
     result.level = finder.one("level", flags.log_level);
     result.format = finder.one("format", flags.log_format);
     result.hostname = finder.one("hostname", std::nullopt);
+    result.workers = finder.one("workers", std::nullopt);
     if (const std::vector<Entry> networks = finder.many("allow", flags.allow); !networks.empty()) {
         Entry allow = networks.front();
         allow.value.kind = Value::Kind::list;

@@ -3,6 +3,7 @@
 // text is a key of the contract that this version refuses politely.
 #include "config/sections.hpp"
 
+#include "base/number.hpp"
 #include "config/readers.hpp"
 
 namespace waxseal::config {
@@ -28,6 +29,26 @@ void read_hostname(const Given& given, Server& target) {
     target.hostname = *text;
 }
 
+// A number in quotes only from the environment, where everything is text.
+void read_workers(const Given& given, Server& target) {
+    constexpr std::int64_t most = 64;
+    const Value& value = given.entry.value;
+    std::int64_t count = value.number;
+    if (value.kind == Value::Kind::string) {
+        if (value.text == "auto") {
+            target.workers = 0;
+            return;
+        }
+        const auto number = text::number<std::uint32_t>(value.text);
+        if (!number || value.place.line > 0) return given.wrong_type("\"auto\" or a whole number");
+        count = *number;
+    } else if (value.kind != Value::Kind::integer) {
+        return given.wrong_type("\"auto\" or a whole number");
+    }
+    if (count < 1 || count > most) return fail_range(given, "1", std::to_string(most));
+    target.workers = static_cast<unsigned>(count);
+}
+
 constexpr std::array server_rows{
     Key<Server>{"hostname", "host name", R"("relay.example.com")", "this host's own name",
                 "Our own name, in the greeting and towards the upstream.", read_hostname},
@@ -35,6 +56,9 @@ constexpr std::array server_rows{
                 "$STATE_DIRECTORY, else /var/lib/waxseal",
                 "Where waxseal keeps what it makes itself, as a self-signed certificate.",
                 read_text<&Server::state_dir>},
+    Key<Server>{"workers", "auto | number", R"("auto")", "",
+                "Event loops, each on a thread; auto is one a processor. Takes effect at a start.",
+                read_workers},
 };
 
 constexpr std::array limits_rows{

@@ -14,6 +14,7 @@ namespace waxseal::config {
 struct Server {
     std::string hostname;
     std::string state_dir;
+    unsigned workers = 0;  // auto
 };
 struct Admin {};
 

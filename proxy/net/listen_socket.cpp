@@ -184,7 +184,9 @@ std::expected<ListenSocket, Error> ListenSocket::open_tcp(const ListenOptions& o
         socket = open_tcp_socket(*Address::parse("0.0.0.0", address.port), options);
     }
     if (socket < 0) return std::unexpected(listen_error(address, -socket));
-    return ListenSocket(socket, local_address(socket).value_or(address));
+    ListenSocket made(socket, local_address(socket).value_or(address));
+    made.shared_ = options.reuse_port;
+    return made;
 }
 
 std::expected<ListenSocket, Error> ListenSocket::open_unix(const ListenOptions& options,
@@ -229,14 +231,17 @@ ListenSocket::ListenSocket(ListenSocket&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       address_(std::move(other.address_)),
       name_(std::move(other.name_)),
-      file_(std::exchange(other.file_, std::nullopt)) {}
+      file_(std::exchange(other.file_, std::nullopt)),
+      shared_(other.shared_) {}
 
 std::string ListenSocket::text() const {
     return name_.empty() ? address_.text() : name_ + " (" + address_.text() + ")";
 }
 
 void ListenSocket::share(bool shared) noexcept {
-    if (!address_.local()) (void)enable(fd_, SOL_SOCKET, SO_REUSEPORT, shared ? 1 : 0);
+    if (address_.local()) return;
+    shared_ = shared;
+    (void)enable(fd_, SOL_SOCKET, SO_REUSEPORT, shared ? 1 : 0);
 }
 
 // The file first: who finds it gone may make his own at once, and that must not be removed.

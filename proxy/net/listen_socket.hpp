@@ -1,5 +1,5 @@
-// Internal to net/: a socket that listens, however it came to be: bound to an address, to a path,
-// or inherited.
+// A socket that listens, however it came to be: bound to an address, to a path, or inherited. A
+// Listener accepts from it, on whatever loop.
 //
 // Contract: owns the descriptor, non-blocking and closed on exec, and, of a unix socket that was
 // bound here, the file: closing removes it, if it is still the same file. Of an inherited socket
@@ -33,6 +33,7 @@ class ListenSocket {
     [[nodiscard]] std::string text() const;
     // Another TCP socket may be bound to the port while this holds (SO_REUSEPORT).
     void share(bool shared) noexcept;
+    [[nodiscard]] bool shared() const noexcept { return shared_; }
     void close() noexcept;
 
   private:
@@ -53,6 +54,7 @@ class ListenSocket {
     SocketAddress address_;
     std::string name_;  // of an inherited socket
     std::optional<File> file_;
+    bool shared_ = false;
 };
 
 }  // namespace waxseal::net

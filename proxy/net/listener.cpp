@@ -22,6 +22,13 @@ constexpr Duration first_pause{100};
 constexpr Duration longest_pause{1000};
 // Accepted in one go before other connections get their turn.
 constexpr int accept_batch = 64;
+constexpr int longest_queue = 4096;
+// Elsewhere such sockets may be bound, but one of them gets everything.
+#ifdef __linux__
+constexpr bool kernel_spreads = true;
+#else
+constexpr bool kernel_spreads = false;
+#endif
 
 // Want of a resource: trying again at once would fail again at once.
 bool exhausted(int error) {
@@ -32,10 +39,10 @@ bool exhausted(int error) {
 
 class Listener::Acceptor final : public HandleOwner {
   public:
-    Acceptor(Loop& loop, ListenSocket socket, OnAccept on_accept)
+    Acceptor(Loop& loop, ListenSocket socket, OnSocket on_socket)
         : loop_(loop),
           socket_(std::move(socket)),
-          on_accept_(std::move(on_accept)),
+          on_socket_(std::move(on_socket)),
           retry_(loop.alarm([this] { accept_more(); })) {}
 
     int start() {
@@ -60,7 +67,13 @@ class Listener::Acceptor final : public HandleOwner {
         });
     }
 
+    void accept_waiting() {
+        for (int i = 0; i < longest_queue / accept_batch && state_ == State::accepting; ++i)
+            accept_some();
+    }
+
     void share(bool shared) noexcept { socket_.share(shared); }
+    [[nodiscard]] bool shared() const noexcept { return socket_.shared(); }
 
     [[nodiscard]] const SocketAddress& address() const noexcept { return socket_.address(); }
     [[nodiscard]] std::string text() const { return socket_.text(); }
@@ -68,7 +81,7 @@ class Listener::Acceptor final : public HandleOwner {
 
     void release() noexcept override { close_now(); }
 
-    // on_accept_ may be what is running, so it lives until the close callback; the port is free at
+    // on_socket_ may be what is running, so it lives until the close callback; the port is free at
     // once.
     void close_now() noexcept override {
         if (state_ == State::closed) return;
@@ -111,8 +124,7 @@ class Listener::Acceptor final : public HandleOwner {
         const SocketAddress peer =
             address().local() ? address()
                               : SocketAddress::from(from, length).value_or(SocketAddress());
-        auto channel = TcpChannel::adopt(loop_, socket, peer);
-        if (channel) on_accept_(std::move(*channel), peer);
+        on_socket_(socket, peer);
     }
 
     void back_off(int error) {
@@ -137,7 +149,7 @@ class Listener::Acceptor final : public HandleOwner {
     ListenSocket socket_;
     uv_poll_t poll_{};
     State state_ = State::paused;
-    OnAccept on_accept_;
+    OnSocket on_socket_;
     std::unique_ptr<Alarm> retry_;
     Duration delay_{0};  // not zero: in a burst of failures
     std::uint64_t attempts_ = 0;
@@ -148,11 +160,14 @@ class Listener::Acceptor final : public HandleOwner {
 std::expected<ListenSocket, Error> Listener::open_beside(const ListenOptions& options) {
     auto alone = ListenSocket::open(options);
     if (alone || options.beside.empty()) return alone;
-    for (const Listener* const other : options.beside) other->acceptor_->share(true);
+    std::vector<Listener*> lent;
+    for (Listener* const other : options.beside)
+        if (!other->acceptor_->shared()) lent.push_back(other);
+    for (const Listener* const other : lent) other->acceptor_->share(true);
     ListenOptions shared = options;
     shared.reuse_port = true;
     auto socket = ListenSocket::open(shared);
-    for (const Listener* const other : options.beside) other->acceptor_->share(false);
+    for (const Listener* const other : lent) other->acceptor_->share(false);
     if (socket && !options.reuse_port) socket->share(false);
     return socket;
 }
@@ -162,7 +177,43 @@ std::expected<std::unique_ptr<Listener>, Error> Listener::open(Loop& loop,
                                                                OnAccept on_accept) {
     auto socket = open_beside(options);
     if (!socket) return std::unexpected(socket.error());
-    auto acceptor = std::make_unique<Acceptor>(loop, *std::move(socket), std::move(on_accept));
+    return start(
+        loop, *std::move(socket),
+        [&loop, on_accept = std::move(on_accept)](int accepted, const SocketAddress& peer) {
+            auto channel = TcpChannel::adopt(loop, accepted, peer);
+            if (channel) on_accept(std::move(*channel), peer);
+        });
+}
+
+std::expected<std::vector<ListenSocket>, Error> Listener::sockets(const ListenOptions& options,
+                                                                  std::size_t count) {
+    auto first = open_beside(options);
+    if (!first) return std::unexpected(first.error());
+    std::vector<ListenSocket> all;
+    all.push_back(*std::move(first));
+    if (count < 2 || !kernel_spreads || options.inherited || all.front().address().local())
+        return all;
+    ListenOptions more{.address = all.front().address(), .backlog = options.backlog};
+    more.v6_only = options.v6_only;
+    more.reuse_port = true;
+    all.front().share(true);
+    while (all.size() < count) {
+        auto next = ListenSocket::open(more);
+        if (next) {
+            all.push_back(*std::move(next));
+            continue;
+        }
+        // Not on this system: one for all then.
+        while (all.size() > 1) all.pop_back();
+        all.front().share(false);
+        break;
+    }
+    return all;
+}
+
+std::expected<std::unique_ptr<Listener>, Error> Listener::start(Loop& loop, ListenSocket socket,
+                                                                OnSocket on_socket) {
+    auto acceptor = std::make_unique<Acceptor>(loop, std::move(socket), std::move(on_socket));
     if (const int error = acceptor->start(); error != 0)
         return std::unexpected(listen_error(acceptor->address(), -error));
     return std::unique_ptr<Listener>(new Listener(Held<Acceptor>(acceptor.release())));
@@ -175,10 +226,12 @@ const SocketAddress& Listener::address() const noexcept { return acceptor_->addr
 std::string Listener::text() const { return acceptor_->text(); }
 void Listener::pause() { acceptor_->pause(); }
 void Listener::resume() { acceptor_->resume(); }
+void Listener::accept_waiting() { acceptor_->accept_waiting(); }
 std::uint64_t Listener::attempts() const noexcept { return acceptor_->attempts(); }
 
-std::size_t max_sessions_for_rlimit() noexcept {
-    constexpr rlim_t reserve = 64;
+std::size_t max_sessions_for_rlimit(std::size_t loops) noexcept {
+    // A loop's own descriptors, its listeners, and connections that linger (Stream).
+    const rlim_t reserve = 24 + 40 * loops;
     rlimit files{};
     if (getrlimit(RLIMIT_NOFILE, &files) != 0) return 1;
     if (files.rlim_cur != files.rlim_max) {

@@ -1,10 +1,11 @@
 // Who may open a session: the listener's networks, the limits on sessions at once, the rate of
-// connections. Pure; knows addresses, not sockets.
+// connections. Pure; knows addresses, not sockets. Thread-safe: the limits hold over all workers.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <vector>
 
 #include "base/network.hpp"
@@ -45,10 +46,20 @@ class Admission {
     [[nodiscard]] Verdict identify(const IpAddress& client, const std::vector<Network>& allowed,
                                    const AdmissionLimits& limits, TimePoint now);
     void forget();
-    [[nodiscard]] std::size_t sessions() const noexcept { return sessions_; }
+    [[nodiscard]] std::size_t sessions() const;
+    // When there is none any more: how many there were at once since the time before. Once; else 0.
+    [[nodiscard]] std::size_t take_most();
 
   private:
+    // These with the lock held.
+    [[nodiscard]] Verdict judge(const IpAddress& client, const std::vector<Network>& allowed,
+                                const AdmissionLimits& limits, TimePoint now);
+
+    void enter();
+
+    mutable std::mutex mutex_;
     std::size_t sessions_ = 0;
+    std::size_t most_ = 0;
     std::map<IpAddress, std::size_t> by_client_;
     ConnectionRate rate_;
 };

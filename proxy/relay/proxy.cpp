@@ -1,8 +1,7 @@
 #include "relay/proxy.hpp"
 
 #include <algorithm>
-#include <array>
-#include <random>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -65,18 +64,10 @@ std::string_view to_string(Preamble::Refused::Cause cause) {
 
 }  // namespace
 
-// Session ids need not be secret, only unlike those of the last run.
-Proxy::Proxy(Reactor& reactor, Worker& worker)
-    : reactor_(reactor), worker_(worker), id_base_(std::random_device{}()) {}
+Proxy::Proxy(Reactor& reactor, Worker& worker, std::shared_ptr<Door> door)
+    : reactor_(reactor), worker_(worker), door_(std::move(door)) {}
 
 Proxy::~Proxy() = default;
-
-std::string Proxy::id_of(std::uint64_t key) const {
-    std::array<char, 17> text{};
-    const std::uint64_t value = (id_base_ << 24U) + key;
-    const auto end = std::to_chars(text.data(), text.data() + text.size(), value, 16).ptr;
-    return {text.data(), end};
-}
 
 void Proxy::accept(std::unique_ptr<Channel> channel, const IpAddress& client,
                    const ListenerSettings& settings) {
@@ -85,15 +76,14 @@ void Proxy::accept(std::unique_ptr<Channel> channel, const IpAddress& client,
     Session::Client peer = peer_of(*channel, client);
     Verdict verdict = Verdict::too_many;
     if (!drained_ && !(waits && crowded(settings))) {
-        verdict = balanced
-                      ? admission_.expect(settings.limits)
-                      : admission_.admit(client, settings.allow, settings.limits, reactor_.now());
+        verdict = balanced ? door_->admission.expect(settings.limits)
+                           : door_->admission.admit(client, settings.allow, settings.limits,
+                                                    reactor_.now());
     }
     if (verdict != Verdict::admitted)
         return refuse(std::move(channel), peer, verdict, settings.tls);
     const std::uint64_t key = ++next_key_;
     Entry& entry = sessions_[key];
-    most_ = std::max(most_, sessions_.size());
     if (balanced)
         return await(key, std::move(channel), {Awaits::header, settings, std::move(peer)});
     entry.client = client;
@@ -103,19 +93,18 @@ void Proxy::accept(std::unique_ptr<Channel> channel, const IpAddress& client,
 
 void Proxy::start(std::uint64_t key, std::unique_ptr<Channel> channel, Session::Client client,
                   std::shared_ptr<const SessionSettings> settings) {
-    client.id = id_of(key);
+    client.id = door_->next_id();
     auto session = std::make_unique<Session>(
-        reactor_, SessionServices{worker_, lockout_, refusals_}, std::move(channel),
+        reactor_, SessionServices{worker_, door_->lockout, door_->refusals}, std::move(channel),
         std::move(settings), std::move(client), [this, key](Session&) { ended(key); });
     Session& started = *session;
     sessions_[key].session = std::move(session);
     started.start();
 }
 
+// Over all workers; each may be one beyond it at the same moment.
 bool Proxy::crowded(const ListenerSettings& settings) const {
-    const auto count = arrivals_.find(settings.session->listener);
-    if (count == arrivals_.end()) return false;
-    return count->second >=
+    return door_->arrivals.of(settings.session->listener) >=
            std::max<std::uint64_t>(settings.limits.max_sessions / arrivals_share, 1);
 }
 
@@ -128,7 +117,7 @@ void Proxy::await(std::uint64_t key, std::unique_ptr<Channel> channel, Arrival a
     settings.handshake = arrival.settings.session->tls_handshake;
     arrival.preamble = std::make_unique<Preamble>(reactor_, std::move(channel), settings,
                                                   [this, key] { poll(key); });
-    ++arrivals_[arrival.settings.session->listener];
+    door_->arrivals.add(arrival.settings.session->listener);
     sessions_[key].arrival = std::make_unique<Arrival>(std::move(arrival));
     poll(key);
 }
@@ -158,8 +147,8 @@ void Proxy::identify(std::uint64_t key, Preamble::Ready ready, Arrival arrival) 
         arrival.client.address = waxseal::to_string(ready.source->address);
     }
     const ListenerSettings& settings = arrival.settings;
-    const Verdict verdict =
-        admission_.identify(arrival.client.ip, settings.allow, settings.limits, reactor_.now());
+    const Verdict verdict = door_->admission.identify(arrival.client.ip, settings.allow,
+                                                      settings.limits, reactor_.now());
     if (verdict != Verdict::admitted) {
         refuse(std::move(ready.channel), arrival.client, verdict, settings.tls);
         return gone(key);
@@ -178,7 +167,7 @@ void Proxy::failed(const Arrival& arrival, const Preamble::Refused& why) {
                        {"reason", why.reason}};
     // Who scans ports, or only looks whether we are there, is no news.
     if (why.cause == Preamble::Refused::Cause::lost) return log::debug("client_failed", fields);
-    const auto count = refusals_.note(why.cause, arrival.client.ip, reactor_.now());
+    const auto count = door_->refusals.note(why.cause, arrival.client.ip, reactor_.now());
     if (!count) return;
     fields.emplace_back("count", *count);
     log::warn("client_failed", fields);
@@ -188,8 +177,7 @@ void Proxy::failed(const Arrival& arrival, const Preamble::Refused& why) {
 std::unique_ptr<Proxy::Arrival> Proxy::take_arrival(Entry& entry) {
     std::unique_ptr<Arrival> arrival = std::move(entry.arrival);
     retire(reactor_, std::move(arrival->preamble));
-    const auto count = arrivals_.find(arrival->settings.session->listener);
-    if (--count->second == 0) arrivals_.erase(count);
+    door_->arrivals.remove(arrival->settings.session->listener);
     return arrival;
 }
 
@@ -200,7 +188,7 @@ void Proxy::refuse(std::unique_ptr<Channel> channel, const Session::Client& clie
     if (tls != TlsMode::implicit) channel->write(smtp::write(reply));
     channel->close();
     retire(reactor_, std::move(channel));  // behind a header it is the one that has called us
-    const auto count = refusals_.note(verdict, client.ip, reactor_.now());
+    const auto count = door_->refusals.note(verdict, client.ip, reactor_.now());
     if (!count) return;
     log::warn("client_refused",
               {{"client", client.address}, {"reply", smtp::summary(reply)}, {"count", *count}});
@@ -216,11 +204,11 @@ void Proxy::ended(std::uint64_t key) {
 void Proxy::gone(std::uint64_t key) {
     const auto entry = sessions_.find(key);
     const auto& client = entry->second.client;
-    client ? admission_.leave(*client) : admission_.forget();
+    client ? door_->admission.leave(*client) : door_->admission.forget();
     sessions_.erase(entry);
     if (!sessions_.empty()) return;
-    const std::size_t most = std::exchange(most_, 0U);
-    if (on_empty_) reactor_.defer([told = on_empty_, most] { told(most); });
+    const std::size_t most = door_->admission.take_most();
+    if (on_empty_ && most != 0) reactor_.defer([told = on_empty_, most] { told(most); });
     if (drained_) reactor_.defer(drained_);
 }
 

@@ -9,14 +9,13 @@
 // Flow: accept() for each new channel; drain() once, then it says when the last session has gone;
 // stop_all() ends what is left. A listener's settings come with each accept(), so a reload is
 // simply other settings from then on. Of TLS the channel has its settings before accept().
+// Threads: all of it on its worker's; what it shares with those of other workers is the Door.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
-#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -26,8 +25,8 @@
 #include "base/reactor.hpp"
 #include "base/worker.hpp"
 #include "relay/admission.hpp"
+#include "relay/door.hpp"
 #include "relay/preamble.hpp"
-#include "relay/refusals.hpp"
 #include "relay/session.hpp"
 
 namespace waxseal::relay {
@@ -42,8 +41,8 @@ struct ListenerSettings {
 
 class Proxy {
   public:
-    // `worker` must outlive the sessions.
-    Proxy(Reactor& reactor, Worker& worker);
+    // `worker` must outlive the sessions. `door`: one for all workers.
+    Proxy(Reactor& reactor, Worker& worker, std::shared_ptr<Door> door = std::make_shared<Door>());
     ~Proxy();
     Proxy(const Proxy&) = delete;
     Proxy& operator=(const Proxy&) = delete;
@@ -54,8 +53,8 @@ class Proxy {
     // `done` is called through the reactor when none is left.
     void drain(std::function<void()> done);
     void stop_all();
-    // Called through the reactor whenever the last session has gone, with how many there were at
-    // once since the time before.
+    // Called through the reactor whenever the last session of all workers has gone and was ours,
+    // with how many there were at once since the time before.
     void on_empty(std::function<void(std::size_t most)> told) { on_empty_ = std::move(told); }
     // Arrivals among them.
     [[nodiscard]] std::size_t sessions() const noexcept { return sessions_.size(); }
@@ -88,20 +87,14 @@ class Proxy {
     void ended(std::uint64_t key);
     void gone(std::uint64_t key);
     [[nodiscard]] std::vector<Session*> all_sessions() const;
-    [[nodiscard]] std::string id_of(std::uint64_t key) const;
 
     Reactor& reactor_;
     Worker& worker_;
-    auth::Lockout lockout_;
-    Admission admission_;
+    std::shared_ptr<Door> door_;
     std::unordered_map<std::uint64_t, Entry> sessions_;
-    std::map<std::string, std::size_t, std::less<>> arrivals_;  // how many, by listener
     std::uint64_t next_key_ = 0;
-    std::uint64_t id_base_;
     std::function<void()> drained_;
-    Refusals refusals_;
     std::function<void(std::size_t)> on_empty_;
-    std::size_t most_ = 0;
 };
 
 }  // namespace waxseal::relay

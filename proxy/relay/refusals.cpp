@@ -13,6 +13,7 @@ constexpr unsigned lines_per_second = 10;
 Refusals::Refusals() : seen_(limits::remembered_clients) {}
 
 std::optional<std::uint64_t> Refusals::note(Kind kind, const IpAddress& client, TimePoint now) {
+    const std::lock_guard lock(mutex_);
     Seen& seen = seen_.touch({kind, client_key(client)}, now);
     ++seen.untold;
     if (seen.told && now - *seen.told < again_after) return std::nullopt;
@@ -24,6 +25,11 @@ std::optional<std::uint64_t> Refusals::note(Kind kind, const IpAddress& client, 
     ++lines_;
     seen.told = now;
     return std::exchange(seen.untold, 0);
+}
+
+std::size_t Refusals::remembered() const {
+    const std::lock_guard lock(mutex_);
+    return seen_.size();
 }
 
 }  // namespace waxseal::relay

@@ -35,9 +35,9 @@ const upstream::Provider& Session::first_choice(const upstream::Connector::Provi
 
 // What the downstream is offered: ours, cut to what that upstream offered last time.
 smtp::Capabilities Session::offer() const {
-    const auto& last = first_choice(settings_->providers).last_offer;
+    const auto last = first_choice(settings_->providers).last_offer.latest();
     const smtp::OwnOffer own{settings_->server.max_message_size, settings_->server.max_recipients};
-    return smtp::translate(own, last ? &*last : nullptr);
+    return smtp::translate(own, last.get());
 }
 
 void Session::on(event::Hello hello) {
@@ -62,7 +62,7 @@ void Session::on(event::Mail mail) {
     }
     if (passes_through() && std::holds_alternative<std::monostate>(upstream_)) return connect();
     // What can be known already need not wait for the first recipient.
-    const auto& last = first_choice(destination(&mail.reverse_path)).last_offer;
+    const auto last = first_choice(destination(&mail.reverse_path)).last_offer.latest();
     if (const auto refusal = last ? untranslatable(mail, *last) : std::nullopt)
         return server_.reply(*refusal);
     transaction_ = std::make_unique<Transaction>(std::move(mail), reactor_.now());

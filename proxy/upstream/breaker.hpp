@@ -28,7 +28,10 @@
 //
 // Flow: choose by closed(), due(), last_resort(); begin() an attempt, and give it to succeeded() or
 // failed() when its outcome is known. An attempt that is only destroyed has found out nothing: the
-// right to probe is free again. It must not outlive the breaker. Single-threaded.
+// right to probe is free again.
+// Threads: all workers share one, or a dead upstream would be tried, and an account refused, once
+// for each of them. A copy is another view on the same. What two questions are answered need not be
+// of one moment, so who has chosen asks try_begin().
 #pragma once
 
 #include <cstdint>
@@ -56,50 +59,37 @@ class Breaker {
     class Attempt;
 
     Breaker();  // with randomness of its own
-    explicit Breaker(Random random) : random_(std::move(random)) {}
+    explicit Breaker(Random random);
 
-    [[nodiscard]] State state() const noexcept { return state_; }
-    [[nodiscard]] bool closed() const noexcept { return state_ == State::closed; }
+    [[nodiscard]] State state() const;
+    [[nodiscard]] bool closed() const { return state() == State::closed; }
     // Open, and the back-off is over: an attempt now would be the probe.
-    [[nodiscard]] bool due(TimePoint now) const noexcept;
-    [[nodiscard]] bool last_resort(TimePoint now) const noexcept;
+    [[nodiscard]] bool due(TimePoint now) const;
+    [[nodiscard]] bool last_resort(TimePoint now) const;
     // What it failed of last; nothing while it is closed.
-    [[nodiscard]] const std::optional<Failure>& failure() const noexcept { return failure_; }
+    [[nodiscard]] std::optional<Failure> failure() const;
     // When an attempt may probe it, or might have; nothing while it is closed.
-    [[nodiscard]] std::optional<TimePoint> due_at() const noexcept;
+    [[nodiscard]] std::optional<TimePoint> due_at() const;
     // Open because the login was refused.
-    [[nodiscard]] bool login_refused() const noexcept {
-        return state_ == State::open && caution_ == Caution::account;
-    }
+    [[nodiscard]] bool login_refused() const;
     // Since when it is not closed.
-    [[nodiscard]] TimePoint down_since() const noexcept { return down_since_; }
+    [[nodiscard]] TimePoint down_since() const;
 
     [[nodiscard]] std::unique_ptr<Attempt> begin(TimePoint now);
+    // The same; null when nobody may try any more: another worker has begun the probe, or failed.
+    [[nodiscard]] std::unique_ptr<Attempt> try_begin(TimePoint now);
     Change succeeded(std::unique_ptr<Attempt> attempt);
     Change failed(std::unique_ptr<Attempt> attempt, const Failure& failure, Caution caution,
                   TimePoint now);
-    // Goes on from where the one before a reload stands. A probe under way there is none here: the
-    // right to it is free.
-    void resume(const Breaker& previous);
     // There are other credentials than those that were refused: the back-off is over.
-    void other_credentials(TimePoint now) noexcept;
+    void other_credentials(TimePoint now);
     // A connection was lost inside a transaction.
     Change lost(const Failure& failure, TimePoint now);
 
   private:
-    Change open(const Failure& failure, Caution caution, TimePoint now);
-
-    Random random_;
-    State state_ = State::closed;
-    Caution caution_ = Caution::usual;
-    std::optional<Failure> failure_;
-    TimePoint failed_at_{};
-    TimePoint down_since_{};
-    TimePoint due_at_{};
-    unsigned failures_ = 0;  // in a row, not counting refused logins
-    unsigned refusals_ = 0;  // of the login, since the last success
-    std::uint64_t successes_ = 0;
-    const Attempt* probe_ = nullptr;
+    struct Machine;
+    struct Shared;
+    std::shared_ptr<Shared> shared_;
 };
 
 class Breaker::Attempt {
@@ -110,8 +100,9 @@ class Breaker::Attempt {
 
   private:
     friend class Breaker;
-    explicit Attempt(Breaker& breaker) : breaker_(breaker), successes_(breaker.successes_) {}
-    Breaker& breaker_;
+    Attempt(std::shared_ptr<Shared> shared, std::uint64_t successes)
+        : shared_(std::move(shared)), successes_(successes) {}
+    std::shared_ptr<Shared> shared_;
     std::uint64_t successes_;  // of all attempts when this one began
 };
 

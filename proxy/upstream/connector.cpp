@@ -56,6 +56,8 @@ void Connector::begin() {
     provider_ = choose();
     const auto& front = providers_.front();
     if (provider_ != front && !failure_) failure_ = front->breaker.failure();
+    // Another worker has found it working again, this moment.
+    if (!provider_ && !failure_) provider_ = front;
     if (provider_) queue();
 }
 
@@ -93,13 +95,14 @@ void Connector::dial() {
     timings_.queue = reactor_.now() - since_;
     // While it waited for the slot the upstream may have gone down.
     const bool passed_over = !borrowed() && !provider_->breaker.closed() && choose() != provider_;
-    std::erase(left_, provider_);
-    if (passed_over) {
+    since_ = reactor_.now();
+    if (!passed_over && !borrowed()) attempt_ = provider_->breaker.try_begin(since_);
+    // Without one another worker was quicker, and it is to be chosen again.
+    if (passed_over || borrowed() || attempt_) std::erase(left_, provider_);
+    if (!borrowed() && !attempt_) {
         slot_.reset();
         return begin();
     }
-    since_ = reactor_.now();
-    if (!borrowed()) attempt_ = provider_->breaker.begin(since_);
     auto found = credentials();
     if (!found)
         return dialled(

@@ -11,7 +11,7 @@
 // devices that send one message after another do not meet a closed door each time. If the upstream
 // itself closes one that was idle, that time, less a quarter, becomes the limit.
 // Opening ahead: expect() says that a device will want one; if then fewer are at hand than are
-// expected, on_lack is called, and whoever opens one holds an Opening meanwhile: a claim without a
+// expected, on_lack is called, and whoever opens one (upstream/keeper.hpp) holds an Opening meanwhile: a claim without a
 // connection waits for it rather than dial for itself.
 //
 // Flow: claim(), then poll the claim: a connection, or a slot with the duty to dial; give() back what

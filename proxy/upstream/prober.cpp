@@ -18,43 +18,26 @@ Prober::Prober(Reactor& reactor, std::vector<std::shared_ptr<Provider>> provider
         provider->on_failure = [this] { rearm(); };
         watched_.push_back({std::move(provider), nullptr});
     }
-    for (Watched& watched : watched_) {
-        if (Pool* const pool = watched.provider->pool.get())
-            pool->on_lack([this, &watched] { open_ahead(watched); });
-        probe(watched, Probe::Why::unknown);
-    }
+    for (Watched& watched : watched_) probe(watched);
 }
 
 Prober::~Prober() {
-    for (Watched& watched : watched_) {
-        watched.provider->on_failure = nullptr;
-        watched.probe.reset();
-        if (watched.provider->pool) watched.provider->pool->close();
-    }
+    for (Watched& watched : watched_) watched.provider->on_failure = nullptr;
 }
 
-void Prober::probe(Watched& watched, Probe::Why why) {
-    watched.probe =
-        std::make_unique<Probe>(reactor_, watched.provider, why, [this, &watched](bool) {
-            watched.probe.reset();
-            rearm();
-            open_ahead(watched);
-        });
-}
-
-// One at a time: who needs more at once opens them itself.
-void Prober::open_ahead(Watched& watched) {
-    const Provider& provider = *watched.provider;
-    if (watched.probe || !provider.breaker.closed()) return;
-    if (provider.shares() && provider.pool->lacks()) probe(watched, Probe::Why::ahead);
+void Prober::probe(Watched& watched) {
+    watched.probe = std::make_unique<Probe>(reactor_, watched.provider, Probe::Why::unknown,
+                                            [this, &watched](bool) {
+                                                watched.probe.reset();
+                                                rearm();
+                                            });
 }
 
 void Prober::probe_due() {
     const TimePoint now = reactor_.now();
     for (Watched& watched : watched_) {
         watched.provider->look_for_other_credentials(now);
-        if (!watched.probe && watched.provider->breaker.due(now))
-            probe(watched, Probe::Why::unknown);
+        if (!watched.probe && watched.provider->breaker.due(now)) probe(watched);
     }
     rearm();
 }

@@ -1,9 +1,8 @@
 // Asks upstreams whether they work, in the background: each once at the start, and one that is down
 // whenever its breaker's back-off is over. So no session pays for finding out that a dead upstream
-// is still dead, and one that works again is used again soon. Connections that devices will want are
-// opened ahead (upstream/pool.hpp).
+// is still dead, and one that works again is used again soon.
 //
-// Flow: construct; destroying it ends what is under way, and closes the pools. One for a set of providers.
+// Flow: construct; destroying it ends what is under way. One for a set of providers.
 // Single-threaded.
 #pragma once
 
@@ -28,8 +27,7 @@ class Prober {
         std::shared_ptr<Provider> provider;
         std::unique_ptr<Probe> probe;  // while one is under way
     };
-    void probe(Watched& watched, Probe::Why why);
-    void open_ahead(Watched& watched);
+    void probe(Watched& watched);
     void probe_due();
     void rearm();
 

@@ -11,10 +11,11 @@ namespace {
 void note_failure(const Provider& provider, Breaker::Change change, const Failure& failure,
                   TimePoint now) {
     if (change == Breaker::Change::opened) {
+        const Duration wait = provider.breaker.due_at().value_or(now) - now;
         log::warn("upstream_down", {{"upstream", provider.name},
                                     {"cause", to_string(failure.kind)},
                                     {"reason", failure.reason},
-                                    {"retry_ms", (*provider.breaker.due_at() - now).count()}});
+                                    {"retry_ms", wait.count()}});
     }
     if (provider.on_failure) provider.on_failure();
 }
@@ -54,9 +55,11 @@ std::expected<std::optional<smtp::Credentials>, Error> Provider::login_credentia
 }
 
 void Provider::look_for_other_credentials(TimePoint now) {
-    if (!credential_source || !last_used || !breaker.login_refused()) return;
+    if (!credential_source || !breaker.login_refused()) return;
+    const auto used = last_used.latest();
+    if (!used) return;
     const auto current = credential_source();
-    if (current && !same(*current, *last_used)) breaker.other_credentials(now);
+    if (current && !same(*current, *used)) breaker.other_credentials(now);
 }
 
 }  // namespace waxseal::upstream

@@ -1,7 +1,7 @@
-// One configured upstream, as the sessions share it: how to reach it, who we are there, how many at
-// once, what it offered last time, whether it works. Immutable but for the slots and those
-// memories, which go on in the next after a reload. Kept alive by whoever uses it, so that a
-// reload harms no running session.
+// One configured upstream, as the sessions of one worker share it: how to reach it, who we are
+// there, how many at once, what it offered last time, whether it works. Immutable but for the slots
+// and those memories, which are views on what all workers have in common and go on in the next
+// after a reload. Kept alive by whoever uses it, so that a reload harms no running session.
 //
 // Attempts at it are judged through succeeded(), failed() and lost(), which tell its breaker and
 // log upstream_down and upstream_up once for each change.
@@ -18,6 +18,7 @@
 #include "base/reactor.hpp"
 #include "smtp/client.hpp"
 #include "upstream/breaker.hpp"
+#include "upstream/memory.hpp"
 #include "upstream/pool.hpp"
 #include "upstream/slots.hpp"
 
@@ -43,10 +44,10 @@ struct Provider {
     Slots slots;
     Duration idle_timeout{};  // how long a connection is kept between two transactions
     std::uint64_t max_transactions = 100;  // on one connection
-    std::optional<smtp::Capabilities>
-        last_offer;  // after login; what the next EHLO of a downstream is answered from
-    CredentialSource credential_source{};          // with none: the credentials above
-    std::optional<smtp::Credentials> last_used{};  // of those that the source gave
+    // After login; what the next EHLO of a downstream is answered from.
+    Memory<smtp::Capabilities> last_offer;
+    CredentialSource credential_source{};   // with none: the credentials above
+    Memory<smtp::Credentials> last_used{};  // of those that the source gave
     Breaker breaker{};
     std::function<void()> on_failure{};  // the breaker has heard of one
     bool xclient = false;  // it is told for whom we speak, if it offers to be

@@ -3,6 +3,7 @@
     /usr/bin/python3 -m pytest tests/integration            (as root, or where sudo asks for no password)
 
 WAXSEAL_BINARY names the program to test; default: build/release/waxseal, else build/dev/waxseal.
+WAXSEAL_TEST_WORKERS=4 runs every waxseal with so many workers; default: as many as there are processors.
 """
 
 import os

@@ -228,7 +228,8 @@ def test_world_readable_password_is_warned_about(check, directory):
 
 def test_more_sessions_than_descriptors_are_warned_about(check):
     for wanted, warned in [(96, False), (97, True)]:
-        done = check(GOOD + f"[limits]\nmax_sessions = {wanted}\n", limits={resource.RLIMIT_NOFILE: (256, 256)})
+        done = check(GOOD + f"[limits]\nmax_sessions = {wanted}\n", limits={resource.RLIMIT_NOFILE: (256, 256)},
+                     WAXSEAL_WORKERS="1")
         assert done.returncode == 0
         assert ("max_sessions: only 96 of 97 " in done.stderr and "LimitNOFILE" in done.stderr) == warned
         assert len(done.lines) == warned

@@ -8,7 +8,7 @@ import pytest
 from support.client import Client
 from support.messages import message
 from support.net import listening, wait_until
-from support.proxy import sanitized
+from support.proxy import environment, sanitized
 from support.upstream import stall
 
 
@@ -149,7 +149,7 @@ def test_memory_is_given_back_after_a_crowd(waxseal, scripted):
 def test_more_sessions_than_descriptors_are_warned_about(waxseal, scripted):
     upstream = scripted()
     few = ["prlimit", "--nofile=256:256"]
-    proxy = waxseal(upstream, prefix=few, limits={"max_sessions": 97})
+    proxy = waxseal(upstream, prefix=few, limits={"max_sessions": 97}, env=environment(WAXSEAL_WORKERS="1"))
     warning = proxy.wait_event("max_sessions_capped")
     assert (warning["max_sessions"], warning["possible"]) == (97, 96)
     assert "LimitNOFILE" in warning["advice"] and "ulimit -n" in warning["advice"]

@@ -282,7 +282,9 @@ def test_check_says_what_would_be_done(check, certificate, directory):
                  {"address": f"unix:{directory}/smtp.sock", "auth": "any"},
                  upstream={"username": "scanner@example.com", "token_file": f"{directory}/token"})
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[1:] == [
+    *lines, workers = done.stdout.splitlines()[1:]
+    assert re.fullmatch("  workers: [0-9]+(, one a processor)?", workers)
+    assert lines == [
         f"  listener 127.0.0.1:0: implicit TLS, STARTTLS or cleartext with {certificate.chain}, no login, to default",
         f"  listener unix:{directory}/smtp.sock: no TLS, any login accepted, to default",
         "  upstream default: smtp.example.com:465, implicit TLS, verified as smtp.example.com, login as scanner@example.com "

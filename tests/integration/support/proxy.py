@@ -1,5 +1,6 @@
 """waxseal itself: found, configured, started, its log read as JSON, stopped, and looked at through /proc."""
 
+import contextlib
 import json
 import os
 import signal
@@ -25,13 +26,17 @@ def binary():
 def sanitized():
     """Whether the program under test was built with a sanitizer: its memory says nothing then."""
     with open(binary(), "rb") as file:
-        return b"__asan_init" in file.read()
+        program = file.read()
+    return b"__asan_init" in program or b"__tsan_init" in program
 
 
 def environment(**extra):
-    """Ours without any WAXSEAL_ setting."""
+    """Ours without any WAXSEAL_ setting; with WAXSEAL_TEST_WORKERS every waxseal has so many workers."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("WAXSEAL_")}
-    return clean | {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"} | extra
+    if workers := os.environ.get("WAXSEAL_TEST_WORKERS"):
+        clean["WAXSEAL_WORKERS"] = workers
+    return clean | {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1",
+                    "TSAN_OPTIONS": "second_deadlock_stack=1"} | extra
 
 
 def run(*arguments, env=None, timeout=60, **options):
@@ -186,7 +191,12 @@ class Waxseal:
     # What it uses
 
     def descriptors(self):
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        """Not counting /dev/null: libuv keeps one for each worker, from its first connection on."""
+        directory, count = f"/proc/{self.pid}/fd", 0
+        for descriptor in os.listdir(directory):
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                count += os.readlink(f"{directory}/{descriptor}") != "/dev/null"
+        return count
 
     def memory(self):
         """Resident, in KiB."""

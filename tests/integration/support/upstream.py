@@ -56,6 +56,11 @@ class Peer:
     def lines(self, verb):
         return [line for line, _ in self.commands if line.upper().startswith(verb.encode())]
 
+    @property
+    def in_transaction(self):
+        """From MAIL to just before the reply to the end of data."""
+        return self._mail is not None and not self.ended
+
     # The dialog
 
     def run(self):

@@ -46,7 +46,7 @@ struct Building {
     BuiltListener build(const config::Listen& listen) {
         config.hostname = "mail.example.test";
         config.state_dir = directory.path();
-        ListenerBuilder builder(config, seed, Missing::leave, {}, 1000);
+        ListenerBuilder builder(config, seed, Missing::leave, 1000);
         BuiltListener built = builder.build(listen);
         errors = std::move(builder.errors());
         return built;

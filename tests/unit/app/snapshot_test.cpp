@@ -16,15 +16,14 @@ namespace {
 Snapshot snapshot(FakeReactor& reactor, std::string account) {
     Snapshot made;
     made.config.upstream.emplace_back().name = "one";
-    made.providers.push_back(std::make_shared<upstream::Provider>(
-        upstream::Provider{.name = "one",
-                           .dialer = nullptr,
-                           .client = {},
-                           .credentials = std::nullopt,
-                           .timeouts = {},
-                           .slots = upstream::Slots(reactor, 1),
-                           .last_offer = std::nullopt}));
-    made.accounts.push_back(std::move(account));
+    made.upstreams.push_back({.name = "one",
+                              .dial = {},
+                              .client = {},
+                              .credentials = std::nullopt,
+                              .credential_source = {},
+                              .timeouts = {},
+                              .slots = upstream::Slots(reactor, 1),
+                              .account = std::move(account)});
     return made;
 }
 
@@ -32,40 +31,42 @@ Snapshot snapshot(FakeReactor& reactor, std::string account) {
 
 TEST_CASE("a reload keeps what is known of an upstream as long as its account is the same") {
     FakeReactor reactor;
-    const Snapshot before = snapshot(reactor, "account");
-    upstream::Provider& old = *before.providers[0];
-    old.last_offer.emplace().size_limit = 42;
-    old.last_used.emplace().username = "refused";
+    Snapshot before = snapshot(reactor, "account");
+    BuiltUpstream& old = before.upstreams[0];
+    old.last_offer = smtp::Capabilities{.size_limit = 42, .limits = {}, .auth_mechanisms = {}};
+    old.last_used = smtp::Credentials{.username = "refused"};
     static_cast<void>(old.breaker.failed(old.breaker.begin({}),
                                          {FailureKind::credentials, "535 no"},
                                          Breaker::Caution::account, {}));
+    Snapshot after = snapshot(reactor, "account");
+    const BuiltUpstream& now = after.upstreams[0];
     SUBCASE("the same") {
-        const Snapshot after = snapshot(reactor, "account");
         carry_over(before, after);
-        CHECK(after.providers[0]->breaker.login_refused());
-        REQUIRE(after.providers[0]->last_used.has_value());
-        CHECK(after.providers[0]->last_used->username == "refused");
-        CHECK(after.providers[0]->last_offer->size_limit == 42);
+        CHECK(now.breaker.login_refused());
+        REQUIRE(now.last_used.has_value());
+        CHECK(now.last_used->username == "refused");
+        CHECK(now.last_offer->size_limit == 42);
+        // What sessions of before find out still counts.
+        CHECK(old.breaker.succeeded(old.breaker.begin({})) == Breaker::Change::closed);
+        CHECK(now.breaker.closed());
     }
     SUBCASE("another password or certificate") {
-        const Snapshot after = snapshot(reactor, "other");
+        after.upstreams[0].account = "other";
         carry_over(before, after);
-        CHECK(after.providers[0]->breaker.closed());
-        CHECK_FALSE(after.providers[0]->last_used.has_value());
-        CHECK(after.providers[0]->last_offer->size_limit == 42);
+        CHECK(now.breaker.closed());
+        CHECK_FALSE(now.last_used.has_value());
+        CHECK(now.last_offer->size_limit == 42);
     }
     SUBCASE("another TLS") {
-        Snapshot after = snapshot(reactor, "account");
         after.config.upstream[0].pin_only = true;
         carry_over(before, after);
-        CHECK(after.providers[0]->breaker.closed());
-        CHECK_FALSE(after.providers[0]->last_offer.has_value());
+        CHECK(now.breaker.closed());
+        CHECK_FALSE(now.last_offer.has_value());
     }
     SUBCASE("another place") {
-        Snapshot after = snapshot(reactor, "account");
         after.config.upstream[0].address.host = "elsewhere.example";
         carry_over(before, after);
-        CHECK(after.providers[0]->breaker.closed());
-        CHECK_FALSE(after.providers[0]->last_offer.has_value());
+        CHECK(now.breaker.closed());
+        CHECK_FALSE(now.last_offer.has_value());
     }
 }

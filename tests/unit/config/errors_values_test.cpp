@@ -171,6 +171,23 @@ idle_timeout = "30s"
     });
 }
 
+TEST_CASE("workers") {
+    check_all({
+        {"[server]\nworkers = 0\n",
+         {"f:4:11: [server] workers: 0 is out of range; write workers from 1 to 64"}},
+        {"[server]\nworkers = 65\n",
+         {"f:4:11: [server] workers: 65 is out of range; write workers from 1 to 64"}},
+        {"[server]\nworkers = \"4\"\n",
+         {"f:4:11: [server] workers: must be \"auto\" or a whole number; write workers = "
+          "\"auto\""}},
+        {"[server]\nworkers = true\n",
+         {"f:4:11: [server] workers: must be \"auto\" or a whole number; write workers = "
+          "\"auto\""}},
+        {"[server]\nworkers = 64\n", {}},
+        {"[server]\nworkers = \"auto\"\n", {}},
+    });
+}
+
 TEST_CASE("our own name") {
     check_all({
         {R"([server]

@@ -171,6 +171,18 @@ TEST_CASE("our own name") {
                 "relay.example.com"});
 }
 
+TEST_CASE("workers from the environment") {
+    const std::string file = upstream_lines + "[server]\nworkers = 2\n";
+    CHECK(good(upstream_lines).workers == 0);
+    CHECK(good(file).workers == 2);
+    CHECK(good(file, {}, {{"WAXSEAL_WORKERS", "4"}}).workers == 4);
+    CHECK(good(file, {}, {{"WAXSEAL_WORKERS", "auto"}}).workers == 0);
+    CHECK(said(load_string(file, {}, {{"WAXSEAL_WORKERS", "many"}})) ==
+          Lines{"WAXSEAL_WORKERS: must be \"auto\" or a whole number; write workers = \"auto\""});
+    CHECK(said(load_string(file, {}, {{"WAXSEAL_WORKERS", "65"}})) ==
+          Lines{"WAXSEAL_WORKERS: \"65\" is out of range; write workers from 1 to 64"});
+}
+
 TEST_CASE("listeners from flag or environment replace those of the file") {
     const std::string file =
         upstream_lines +

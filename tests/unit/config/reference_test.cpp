@@ -59,7 +59,7 @@ std::map<std::pair<std::string, std::string>, std::string> paragraphs_of(const s
 // What load() made of it, comparable.
 std::string fingerprint(const Config& config) {
     std::ostringstream out;
-    out << config.hostname << '|' << config.state_dir << '|';
+    out << config.hostname << '|' << config.state_dir << '|' << config.workers << '|';
     for (const Listen& listen : config.listen) {
         out << to_string(listen.address) << listen.mode << static_cast<int>(listen.tls)
             << listen.require_tls << listen.legacy_tls << listen.certificates.size()

@@ -231,7 +231,7 @@ TEST_CASE("EHLO offers what the upstream that is up can do") {
     World world;
     ScriptedUpstream other(world.reactor);
     world.settings->providers.push_back(make_provider(world.reactor, other, "other"));
-    world.provider(0).last_offer.emplace();
+    world.provider(0).last_offer = smtp::Capabilities{};
     other.offer = {"8BITMIME"};
     world.dialer(0).otherwise.failure = Failure{FailureKind::connect, "refused"};
     Device& device = world.connect();

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -184,38 +186,63 @@ TEST_CASE("half-open: one probe, and nobody beside it is due") {
     }
 }
 
-TEST_CASE("after a reload it goes on where the one before stands") {
+TEST_CASE("a copy is another view on the same: of another worker, or after a reload") {
     Bench bench;
-    Breaker next{[] { return 0.5; }};
-    SUBCASE("closed") {
-        next.resume(bench.breaker);
-        CHECK(next.closed());
+    Breaker other = bench.breaker;
+    (void)bench.fail(Caution::account, wrong_password);
+    CHECK(other.state() == State::open);
+    CHECK(other.due_at() == bench.breaker.due_at());
+    CHECK(other.failure()->reason == wrong_password.reason);
+    CHECK(other.login_refused());
+    bench.wait_until_due();
+    SUBCASE("one of them probes") {
+        auto probe = other.try_begin(bench.now);
+        REQUIRE(probe != nullptr);
+        CHECK(bench.breaker.state() == State::half_open);
+        CHECK(bench.breaker.try_begin(bench.now) == nullptr);
+        SUBCASE("and succeeds") {
+            CHECK(other.succeeded(std::move(probe)) == Change::closed);
+            CHECK(bench.breaker.closed());
+            CHECK(bench.breaker.try_begin(bench.now) != nullptr);
+        }
+        SUBCASE("and is gone before the breaker is") {
+            other = Breaker();
+            probe.reset();
+            CHECK(bench.breaker.due(bench.now));
+        }
     }
-    SUBCASE("open, with its back-off and how often it has failed") {
-        (void)bench.fail();
-        bench.wait_until_due();
-        (void)bench.fail();
-        next.resume(bench.breaker);
-        CHECK(next.state() == State::open);
-        CHECK(next.due_at() == bench.breaker.due_at());
-        CHECK(next.failure()->reason == refused.reason);
-        CHECK_FALSE(next.last_resort(bench.now));
-        CHECK(next.succeeded(next.begin(bench.now)) == Change::closed);
+    SUBCASE("an attempt outlives all views") {
+        auto attempt = other.begin(bench.now);
+        other = Breaker();
+        bench.breaker = Breaker();
+        attempt.reset();
     }
-    SUBCASE("a refused login stays one") {
-        (void)bench.fail(Caution::account, wrong_password);
-        next.resume(bench.breaker);
-        CHECK_FALSE(next.last_resort(bench.now + 30s));
+}
+
+TEST_CASE("of many threads one gets the right to probe, and one refusal counts") {
+    Bench bench;
+    (void)bench.fail(Caution::account, wrong_password);
+    bench.wait_until_due();
+    std::atomic<int> probes = 0;
+    std::atomic<int> opened = 0;
+    std::atomic<int> started = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+        threads.emplace_back([&, breaker = bench.breaker]() mutable {
+            ++started;
+            while (started < 4) std::this_thread::yield();
+            auto attempt = breaker.try_begin(bench.now);
+            if (!attempt) return;
+            ++probes;
+            const auto change =
+                breaker.failed(std::move(attempt), wrong_password, Caution::account, bench.now);
+            if (change == Change::opened) ++opened;
+        });
     }
-    SUBCASE("half-open: the probe is the other's, so another may probe") {
-        (void)bench.fail();
-        bench.wait_until_due();
-        auto probe = bench.breaker.begin(bench.now);
-        next.resume(bench.breaker);
-        CHECK(next.due(bench.now));
-        CHECK(bench.breaker.succeeded(std::move(probe)) == Change::closed);
-        CHECK(next.state() == State::open);
-    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK(probes == 1);
+    CHECK(opened == 0);  // it has never been closed
+    CHECK(*bench.breaker.due_at() - bench.now == 120s);
 }
 
 TEST_CASE("ten that fail together are one failure") {

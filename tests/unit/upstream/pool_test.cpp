@@ -6,6 +6,7 @@
 
 #include "base/limits.hpp"
 #include "unit/upstream/place.hpp"
+#include "upstream/keeper.hpp"
 #include "upstream/prober.hpp"
 
 using namespace waxseal;
@@ -295,6 +296,7 @@ TEST_CASE("pool: closed it keeps nothing, and those who wait get their slots") {
 
 TEST_CASE("pool: as many are opened ahead as devices are there, but no more than are kept") {
     Store store;
+    upstream::Keeper keeper(store.reactor, {store.provider});
     upstream::Prober prober(store.reactor, {store.provider});
     store.reactor.run_until_idle();
     CHECK(store.pool().idle() == 1);  // at the start
