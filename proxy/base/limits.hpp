@@ -58,9 +58,10 @@ inline constexpr std::size_t tls_handshake_records = 256;
 // Records in a row without content (alerts, tickets, empty ones) after the handshake.
 inline constexpr std::size_t tls_quiet_records = 64;
 // Sessions to resume with upstreams. A day between two looks at the certificates (RFC 8446 4.6.1
-// allows seven, RFC 5246 F.1.4 one). OpenSSL sends two tickets, others one to four.
+// allows seven, RFC 5246 F.1.4 one). OpenSSL sends two tickets, others one to four; connections
+// that are opened at once use one each.
 inline constexpr std::chrono::hours tls_session_age{24};
-inline constexpr std::size_t tls_sessions_of_place = 4;
+inline constexpr std::size_t tls_sessions_of_place = 16;
 inline constexpr std::size_t tls_session_places = 64;
 inline constexpr std::size_t tls_session_octets = 16 * 1024;
 // How long nothing is offered where an offer has ended the handshake.

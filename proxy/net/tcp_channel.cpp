@@ -22,10 +22,10 @@ constexpr std::size_t salvage_limit = limits::pending_low;
 TcpChannel::TcpChannel(Loop& loop, Held<Stream> stream, SocketAddress peer, TlsSettings settings)
     : loop_(loop),
       peer_(std::move(peer)),
-      settings_(std::move(settings)),
       link_(std::make_shared<Link>()),
       stream_(std::move(stream)) {
     link_->channel = this;
+    set_tls(std::move(settings));
     stream_->set_events(*this);
 }
 
@@ -49,6 +49,12 @@ std::expected<std::unique_ptr<TcpChannel>, Error> TcpChannel::adopt(Loop& loop, 
 TcpChannel::~TcpChannel() {
     link_->channel = nullptr;
     link_->notify.reset();
+}
+
+void TcpChannel::set_tls(TlsSettings settings) {
+    settings_ = std::holds_alternative<std::monostate>(settings)
+                    ? nullptr
+                    : std::make_unique<const TlsSettings>(std::move(settings));
 }
 
 void TcpChannel::set_notify(std::function<void()> notify) {
@@ -133,6 +139,8 @@ void TcpChannel::close() {
 
 void TcpChannel::abort() {
     phase_ = Phase::closed;
+    // Which nobody sends: it is to know that its session is given up.
+    if (offered_session()) tls_->engine->close();
     stream_->reset();
 }
 
@@ -218,7 +226,10 @@ void TcpChannel::update_reading() {
 
 void TcpChannel::fail(FailureKind kind, std::string reason) {
     verdict_ = EndOfInput::failed;
-    if (!failure_) failure_ = Failure{kind, std::move(reason)};
+    if (!failure_) failure_ = std::make_unique<const Failure>(Failure{kind, std::move(reason)});
+    // An established one may have input to be consumed yet.
+    if (tls_ && (tls_->phase == TlsPhase::handshaking || tls_->starved))
+        tls_->engine->transport_failed();
     update_reading();
 }
 

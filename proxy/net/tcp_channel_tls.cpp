@@ -40,9 +40,9 @@ void TcpChannel::refuse_tls() {
 bool TcpChannel::make_engine() {
     std::expected<std::unique_ptr<tls::Engine>, Error> engine =
         std::unexpected(Error{"no TLS settings"});
-    if (const auto* client = std::get_if<ClientTls>(&settings_)) {
+    if (const auto* client = std::get_if<ClientTls>(settings_.get())) {
         engine = tls::Engine::client(client->context, client->server_name, client->upstream);
-    } else if (const auto* server = std::get_if<ServerTls>(&settings_)) {
+    } else if (const auto* server = std::get_if<ServerTls>(settings_.get())) {
         engine = tls::Engine::server(server->context);
     }
     if (!engine) {
@@ -117,6 +117,10 @@ TlsDetails TcpChannel::tls_details() const { return tls_ ? tls_->engine->details
 
 std::optional<VerifiedPeer> TcpChannel::verified_peer() const {
     return tls_ ? tls_->engine->verified_peer() : std::nullopt;
+}
+
+bool TcpChannel::offered_session() const noexcept {
+    return tls_ && tls_->engine->offered_session();
 }
 
 }  // namespace waxseal::net

@@ -120,6 +120,9 @@ class Engine {
 
     void receive(std::string_view ciphertext);
     void end_of_input();
+    // Instead, when it has ended with an error: what was received before is not looked at any more,
+    // and nothing is told.
+    void transport_failed();
     [[nodiscard]] Event next();
 
     // Octets taken: at most one record's worth, 0 before Established and after close(). Never asks
@@ -135,6 +138,10 @@ class Engine {
     // Empty before Established; in the server role with the client's certificate, when it showed
     // one (which then was verified).
     [[nodiscard]] TlsDetails details() const;
+    // A session of an earlier connection was offered. If this one fails before it has brought any
+    // data, for whatever reason, or is given up before, then that may be why: nothing is offered by
+    // the next one. After a failure it stays so for an hour (limits::tls_session_shunned).
+    [[nodiscard]] bool offered_session() const noexcept;
     [[nodiscard]] std::optional<VerifiedPeer> verified_peer() const;
 
   private:
