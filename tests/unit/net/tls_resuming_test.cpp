@@ -16,8 +16,8 @@ namespace {
 struct Provider {
     explicit Provider(const std::string& version)
         : identity(tls::test::make_identity()),
-          server({version, "-cert", folder.write("cert.pem", identity.leaf.certificate_pem),
-                  "-key", folder.write("key.pem", identity.leaf.key_pem.reveal())}) {}
+          server({version, "-cert", folder.write("cert.pem", identity.leaf.certificate_pem), "-key",
+                  folder.write("key.pem", identity.leaf.key_pem.reveal())}) {}
 
     [[nodiscard]] ClientTls settings() const { return {context, "mail.example.org", "main"}; }
 
@@ -35,7 +35,8 @@ struct Provider {
             channel = std::move(*result);
             channel->set_notify([] {});
         });
-        REQUIRE(run_until(loop, [&] { return channel && channel->tls() != TlsPhase::handshaking; }));
+        REQUIRE(
+            run_until(loop, [&] { return channel && channel->tls() != TlsPhase::handshaking; }));
         REQUIRE(channel->tls() == TlsPhase::established);
         CHECK(channel->verified_peer().has_value());
         offered = channel->offered_session();

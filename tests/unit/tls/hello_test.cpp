@@ -1,7 +1,7 @@
 // What the first flight of our client says: the policy of context.cpp as a server sees it.
+#include "tls/hello.hpp"
 #include "flight.hpp"
 #include "pair.hpp"
-#include "tls/hello.hpp"
 
 using namespace waxseal::tls;
 using namespace waxseal::tls::test;
@@ -28,8 +28,10 @@ TEST_CASE("the ClientHello: PKCS#1 before PSS, X25519 first, no session, no earl
 
 TEST_CASE("the extended master secret of a ServerHello, at every cut") {
     const auto hello = [](std::string_view extensions) {
-        std::string body = "\x03\x03" + std::string(32, 'r') + "\x02" "id" + "\xC0\x2B" +
-                           std::string(1, '\0');
+        std::string body = "\x03\x03" + std::string(32, 'r') +
+                           "\x02"
+                           "id" +
+                           "\xC0\x2B" + std::string(1, '\0');
         body += static_cast<char>(extensions.size() >> 8U);
         body += static_cast<char>(extensions.size());
         body += extensions;

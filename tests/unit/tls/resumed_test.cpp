@@ -22,8 +22,7 @@ std::shared_ptr<const ClientContext> new_client() {
 
 // A client that has been there once.
 struct Known {
-    explicit Known(Version version)
-        : server(tickets.serving(version)) {
+    explicit Known(Version version) : server(tickets.serving(version)) {
         CHECK_FALSE(visit(client, server));
         CHECK(client->sessions.size() > 0);
     }
@@ -118,8 +117,7 @@ TEST_CASE("an offer that the server does not survive: told, and not made again")
                 if (way == Way::alert) engine->receive(plain_record(21, "\x02\x28"));
                 if (way == Way::garbage) engine->receive("421 busy\r\n");
                 drain(*engine, told);
-                CHECK(told.broken_count ==
-                      (way == Way::reset || way == Way::says_nothing ? 0 : 1));
+                CHECK(told.broken_count == (way == Way::reset || way == Way::says_nothing ? 0 : 1));
                 CHECK(engine->offered_session());
                 CHECK_FALSE(engine->verified_peer().has_value());
                 if (way != Way::says_nothing) CHECK(known.client->sessions.size() == 0);

@@ -21,7 +21,8 @@ class Tickets {
     Tickets& operator=(const Tickets&) = delete;
 
     // A context that gives and takes them; this object outlives its engines.
-    std::shared_ptr<const ServerContext> serving(Version version, bool extended_master_secret = true) {
+    std::shared_ptr<const ServerContext> serving(Version version,
+                                                 bool extended_master_secret = true) {
         auto context = serving_only(version, usual().identity.leaf.certificate_pem,
                                     usual().identity.leaf.key_pem.reveal());
         auto* config = const_cast<mbedtls_ssl_config*>(context->config.get());
