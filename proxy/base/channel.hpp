@@ -67,7 +67,8 @@ class Channel {
     virtual void set_notify(std::function<void()> notify) = 0;
 
     // Plaintext that has arrived; empty when there is none now. Decrypts at most one record a call.
-    // The view lives until the next call of readable(), consume() or start_tls().
+    // The view lives until the next call of readable(), consume() or start_tls(), and no longer
+    // than the notification it was got in.
     [[nodiscard]] virtual std::string_view readable() = 0;
     virtual void consume(std::size_t n) = 0;
     // Whether more bytes should be taken from the network. On at first.

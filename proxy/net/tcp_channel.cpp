@@ -68,6 +68,8 @@ void TcpChannel::set_notify(std::function<void()> notify) {
 
 std::string_view TcpChannel::readable() {
     if (tls_) return decrypt();
+    if (!fresh_.empty() && served_.empty() && arrived_.empty()) return fresh_;
+    keep_fresh();
     if (served_.empty()) {
         std::swap(served_, arrived_);
     } else if (!arrived_.empty()) {
@@ -82,7 +84,8 @@ void TcpChannel::consume(std::size_t n) {
         assert(n <= tls_->rest.size());
         tls_->rest.remove_prefix(n);
     } else {
-        served_.consume(n);
+        const bool shown = fresh_.empty() || !served_.empty();
+        shown ? served_.consume(n) : fresh_.remove_prefix(n);
     }
     update_reading();
 }
@@ -145,8 +148,17 @@ void TcpChannel::abort() {
 }
 
 void TcpChannel::on_data(std::string_view bytes) {
-    store(bytes);
+    if (tls_ || verdict_ != EndOfInput::none || write_error_ != 0) {
+        store(bytes);
+    } else {
+        fresh_ = bytes;
+    }
     turn();
+}
+
+// The loop's block is about to be used again.
+void TcpChannel::keep_fresh() {
+    if (!fresh_.empty()) arrived_.append(std::exchange(fresh_, {}));
 }
 
 void TcpChannel::on_end(int error) {
@@ -192,8 +204,10 @@ void TcpChannel::turn() {
     if (write_error_ != 0) settle_lost_write();
     const auto notify = link->notify;
     if (notify) (*notify)();
+    if (link->channel == nullptr) return;
+    keep_fresh();
     // Only now, so that a user who consumes at once does not make reading stop and start again.
-    if (link->channel != nullptr) update_reading();
+    update_reading();
 }
 
 void TcpChannel::wake_later() {
@@ -206,11 +220,11 @@ void TcpChannel::wake_later() {
 
 bool TcpChannel::drained() const noexcept {
     if (tls_) return tls_->rest.empty() && tls_->starved;
-    return served_.empty() && arrived_.empty();
+    return served_.empty() && arrived_.empty() && fresh_.empty();
 }
 
 std::size_t TcpChannel::buffered() const noexcept {
-    if (!tls_) return served_.size() + arrived_.size();
+    if (!tls_) return served_.size() + arrived_.size() + fresh_.size();
     // A record that is not whole yet must be allowed to grow, however large it is.
     return tls_->starved ? 0 : tls_->engine->buffered() + tls_->rest.size();
 }

@@ -85,6 +85,7 @@ class TcpChannel final : public Channel, private StreamEvents {
     void on_sent(int error) override;
 
     void store(std::string_view bytes);
+    void keep_fresh();
     void turn();
     void wake_later();
     [[nodiscard]] bool drained() const noexcept;
@@ -107,7 +108,9 @@ class TcpChannel final : public Channel, private StreamEvents {
     std::shared_ptr<Link> link_;
     std::unique_ptr<TlsSide> tls_;
     Held<Stream> stream_;
-    ByteQueue served_;  // what readable() showed; views into it must survive new arrivals
+    std::string_view fresh_;  // of the loop's block, during on_data(): what is consumed at once is
+                              // never copied
+    ByteQueue served_;        // what readable() showed; views into it must survive new arrivals
     ByteQueue arrived_;
     std::unique_ptr<const Failure> failure_;
     EndOfInput verdict_ = EndOfInput::none;  // end(), once everything is consumed

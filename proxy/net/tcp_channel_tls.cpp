@@ -11,6 +11,7 @@ namespace waxseal::net {
 
 void TcpChannel::start_tls(Unread unread) {
     if (tls_ || phase_ == Phase::closed) return;
+    keep_fresh();
     const bool clear = drained();
     if (clear && verdict_ != EndOfInput::none) return;
     wake_later();
@@ -104,11 +105,9 @@ void TcpChannel::starve() {
 }
 
 void TcpChannel::flush_engine() {
-    const std::string_view output = tls_->engine->output();
-    if (output.empty() || write_error_ != 0 || stream_->sending()) return;
-    const int error = stream_->send(output);
-    tls_->engine->sent(output.size());
-    if (error != 0) lose_write(error);
+    if (tls_->engine->output().empty() || write_error_ != 0 || stream_->sending()) return;
+    ByteQueue output = tls_->engine->take_output();
+    if (const int error = stream_->send(output); error != 0) lose_write(error);
 }
 
 TlsPhase TcpChannel::tls() const noexcept { return tls_ ? tls_->phase : TlsPhase::none; }

@@ -134,7 +134,7 @@ Event Engine::State::finish_handshake() {
 }
 
 std::string Engine::State::unverified_reason(Time now) const {
-    const std::string reason = verifier->reason(mbedtls_ssl_get_verify_result(ssl.get()), now);
+    std::string reason = verifier->reason(mbedtls_ssl_get_verify_result(ssl.get()), now);
     if (!reason.empty()) return reason;
     return resuming && !verifier->consulted() && !may_keep()
                ? "server resumed a session without the extended master secret (RFC 7627)"
@@ -319,6 +319,7 @@ void Engine::close() {
 
 std::string_view Engine::output() const noexcept { return state_->wire.output().front(); }
 void Engine::sent(std::size_t n) noexcept { state_->wire.sent(n); }
+ByteQueue Engine::take_output() noexcept { return state_->wire.take_output(); }
 std::size_t Engine::buffered() const noexcept { return state_->wire.waiting(); }
 
 TlsDetails Engine::details() const {

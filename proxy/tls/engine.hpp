@@ -31,6 +31,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/bytes.hpp"
 #include "base/channel.hpp"
 #include "base/error.hpp"
 #include "base/secret.hpp"
@@ -132,6 +133,8 @@ class Engine {
 
     [[nodiscard]] std::string_view output() const noexcept;
     void sent(std::size_t n) noexcept;
+    // The same octets, to be taken with their block.
+    [[nodiscard]] ByteQueue take_output() noexcept;
     // Ciphertext received and not yet decrypted, plus plaintext decrypted and not yet handed out.
     [[nodiscard]] std::size_t buffered() const noexcept;
 

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/bytes.hpp"
 
@@ -66,6 +67,7 @@ class Wire {
 
     [[nodiscard]] const ByteQueue& output() const noexcept { return out_; }
     void sent(std::size_t n) noexcept { out_.consume(n); }
+    [[nodiscard]] ByteQueue take_output() noexcept { return std::move(out_); }
 
     // mbedTLS's callbacks; the context is the Wire.
     static int on_send(void* wire, const unsigned char* octets, std::size_t size) noexcept;
