@@ -51,11 +51,12 @@ enum class Unread {
     is_handshake   // it is the peer's handshake, looked at and left: a port that speaks both
 };
 
+// Small, since each session's record has two; the names live as long as the program.
 struct TlsDetails {
-    std::string version;       // "TLSv1.3"
-    std::string cipher_suite;  // "TLS_AES_256_GCM_SHA384"
-    // On an accepted channel: the client's, when it showed one.
-    std::optional<PeerCertificate> client_certificate{};
+    std::string_view version;       // "TLSv1.3"
+    std::string_view cipher_suite;  // "TLS_AES_256_GCM_SHA384"
+    // On an accepted channel: the client's, when it showed one; else null.
+    std::shared_ptr<const PeerCertificate> client_certificate{};
     bool resumed = false;  // on a channel of ours: an earlier session with that server
 };
 
@@ -66,7 +67,8 @@ class Channel {
     virtual void set_notify(std::function<void()> notify) = 0;
 
     // Plaintext that has arrived; empty when there is none now. Decrypts at most one record a call.
-    // The view lives until the next call of readable(), consume() or start_tls().
+    // The view lives until the next call of readable(), consume() or start_tls(), and no longer
+    // than the notification it was got in.
     [[nodiscard]] virtual std::string_view readable() = 0;
     virtual void consume(std::size_t n) = 0;
     // Whether more bytes should be taken from the network. On at first.
@@ -94,6 +96,11 @@ class Channel {
     [[nodiscard]] virtual TlsDetails tls_details() const = 0;
     // The right to send credentials: has a value when TLS is established and the peer was verified.
     [[nodiscard]] virtual std::optional<VerifiedPeer> verified_peer() const = 0;
+    // Client role: from start_tls() on, the session of an earlier connection was offered. A server
+    // that has changed since may break off over that, which says nothing against it: when such a
+    // channel fails before it has given any input, or is aborted before, nothing is offered by the
+    // next one, which is worth trying at once.
+    [[nodiscard]] virtual bool offered_session() const noexcept { return false; }
 
     // "192.0.2.1:25" or "[2001:db8::1]:25": the peer.
     [[nodiscard]] virtual std::string peer_address() const = 0;

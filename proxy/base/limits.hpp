@@ -46,9 +46,11 @@ inline constexpr std::size_t pending_low = 64 * 1024;
 // Replies owed to a downstream that does not read them: above this its commands wait.
 inline constexpr std::size_t pending_replies = 16 * 1024;
 
-// One read from a socket, one TLS record (RFC 8446 5.1: 2^14).
-inline constexpr std::size_t read_block = 16 * 1024;
+// One TLS record (RFC 8446 5.1: 2^14), and one read from a socket: small enough that it is one
+// record when it goes on, in which TLS 1.3 has an octet for the type, dots are stuffed, bare line
+// ends repaired and BDAT has its line. A record more for a few octets costs a write more.
 inline constexpr std::size_t tls_record = 16 * 1024;
+inline constexpr std::size_t read_block = tls_record - 256;
 // From this on a piece of a message is sent as a chunk of its own (BDAT): one read makes one.
 inline constexpr std::size_t chunk = 8 * 1024;
 // RCPT commands of one downstream that are under way to the upstream at once.
@@ -58,9 +60,10 @@ inline constexpr std::size_t tls_handshake_records = 256;
 // Records in a row without content (alerts, tickets, empty ones) after the handshake.
 inline constexpr std::size_t tls_quiet_records = 64;
 // Sessions to resume with upstreams. A day between two looks at the certificates (RFC 8446 4.6.1
-// allows seven, RFC 5246 F.1.4 one). OpenSSL sends two tickets, others one to four.
+// allows seven, RFC 5246 F.1.4 one). OpenSSL sends two tickets, others one to four; connections
+// that are opened at once use one each.
 inline constexpr std::chrono::hours tls_session_age{24};
-inline constexpr std::size_t tls_sessions_of_place = 4;
+inline constexpr std::size_t tls_sessions_of_place = 16;
 inline constexpr std::size_t tls_session_places = 64;
 inline constexpr std::size_t tls_session_octets = 16 * 1024;
 // How long nothing is offered where an offer has ended the handshake.

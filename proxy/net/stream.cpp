@@ -20,7 +20,8 @@ constexpr std::size_t most_lingering = 32;
 
 struct Stream::WriteRequest {
     uv_write_t request{};
-    std::string bytes;
+    ByteQueue bytes;
+    bool busy = false;
 };
 
 struct Stream::ConnectRequest {
@@ -106,29 +107,62 @@ void Stream::take(ssize_t n, const char* bytes) noexcept {
     }
 }
 
-int Stream::send(std::string_view bytes) {
-    assert(request_ == nullptr);
-    if (phase_ >= Phase::closing) return UV_ECANCELED;
-    // libuv takes the buffer as char* but does not write to it.
-    uv_buf_t block =
-        uv_buf_init(const_cast<char*>(bytes.data()), static_cast<unsigned>(bytes.size()));
-    const int taken = uv_try_write(stream(), &block, 1);
-    if (taken < 0 && taken != UV_EAGAIN) return taken;
-    if (taken > 0) bytes.remove_prefix(static_cast<std::size_t>(taken));
-    if (bytes.empty()) return 0;
+namespace {
 
-    auto request = std::make_unique<WriteRequest>();
-    request->bytes = bytes;
-    block = uv_buf_init(request->bytes.data(), static_cast<unsigned>(request->bytes.size()));
-    const int result = uv_write(&request->request, stream(), &block, 1, &Stream::write_done);
-    if (result == 0) request_ = request.release();
+// libuv takes the buffer as char* but does not write to it.
+uv_buf_t buffer_of(std::string_view bytes) noexcept {
+    return uv_buf_init(const_cast<char*>(bytes.data()), static_cast<unsigned>(bytes.size()));
+}
+
+}  // namespace
+
+bool Stream::busy() const noexcept { return request_ && request_->busy; }
+
+// How much the kernel takes at once, or an error.
+int Stream::try_send(std::string_view bytes) noexcept {
+    assert(!busy());
+    if (phase_ >= Phase::closing) return UV_ECANCELED;
+    const uv_buf_t block = buffer_of(bytes);
+    const int taken = uv_try_write(stream(), &block, 1);
+    return taken == UV_EAGAIN ? 0 : taken;
+}
+
+int Stream::send(std::string_view bytes) {
+    const int taken = try_send(bytes);
+    if (taken < 0) return taken;
+    bytes.remove_prefix(static_cast<std::size_t>(taken));
+    ByteQueue rest;
+    if (!bytes.empty()) rest.append(bytes);
+    return send_later(rest);
+}
+
+int Stream::send(ByteQueue& bytes) {
+    const int taken = try_send(bytes.front());
+    if (taken < 0) {
+        bytes.clear();
+        return taken;
+    }
+    bytes.consume(static_cast<std::size_t>(taken));
+    return send_later(bytes);
+}
+
+// The request gets the block itself.
+int Stream::send_later(ByteQueue& rest) {
+    if (rest.empty()) return 0;
+    if (!request_) request_ = std::make_unique<WriteRequest>();
+    request_->bytes = std::move(rest);
+    const uv_buf_t block = buffer_of(request_->bytes.front());
+    const int result = uv_write(&request_->request, stream(), &block, 1, &Stream::write_done);
+    request_->busy = result == 0;
+    if (result != 0) request_->bytes.clear();
     return result;
 }
 
 void Stream::write_done(uv_write_t* request, int status) noexcept {
     Stream* stream = self(request->handle->data);
-    assert(reinterpret_cast<WriteRequest*>(request) == stream->request_);
-    delete std::exchange(stream->request_, nullptr);
+    assert(reinterpret_cast<WriteRequest*>(request) == stream->request_.get());
+    stream->request_->bytes.clear();
+    stream->request_->busy = false;
     stream->sent(status);
 }
 
@@ -166,13 +200,13 @@ void Stream::finish(std::string tail) {
     farewell_->tail = std::move(tail);
     farewell_->limit = loop_.alarm([this] { phase_ == Phase::lingering ? close_now() : reset(); });
     farewell_->limit->arm(linger_time);
-    if (request_ == nullptr) advance_finish();
+    if (!busy()) advance_finish();
 }
 
 void Stream::advance_finish() noexcept {
     const std::string tail = std::exchange(farewell_->tail, {});
     if (!tail.empty() && send(tail) != 0) return reset();
-    if (request_ != nullptr) return;
+    if (busy()) return;
     uv_os_fd_t socket = -1;
     if (uv_fileno(reinterpret_cast<uv_handle_t*>(&tcp_), &socket) != 0 ||
         shutdown(socket, SHUT_WR) != 0) {

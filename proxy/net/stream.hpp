@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/bytes.hpp"
 #include "base/reactor.hpp"
 #include "net/address.hpp"
 #include "net/handle.hpp"
@@ -47,9 +48,10 @@ class Stream final : public HandleOwner {
     // owns. Not while sending(). 0 or an error; on_sent() comes only if sending() is true
     // afterwards.
     [[nodiscard]] int send(std::string_view bytes);
-    [[nodiscard]] bool sending() const noexcept {
-        return request_ != nullptr || phase_ == Phase::finishing;
-    }
+    // The same; what the kernel does not take goes over with its block, uncopied. `bytes` is empty
+    // afterwards.
+    [[nodiscard]] int send(ByteQueue& bytes);
+    [[nodiscard]] bool sending() const noexcept { return busy() || phase_ == Phase::finishing; }
     // After a failed send: hands over what the kernel still holds of the peer's input, at most
     // about `limit` octets, and ends reading.
     void salvage(std::size_t limit, const std::function<void(std::string_view)>& sink);
@@ -80,6 +82,9 @@ class Stream final : public HandleOwner {
     static void read_done(uv_stream_t* stream, ssize_t n, const uv_buf_t* block) noexcept;
     static void write_done(uv_write_t* request, int status) noexcept;
 
+    [[nodiscard]] bool busy() const noexcept;
+    [[nodiscard]] int try_send(std::string_view bytes) noexcept;
+    [[nodiscard]] int send_later(ByteQueue& rest);
     void take(ssize_t n, const char* bytes) noexcept;
     void sent(int status) noexcept;
     void advance_finish() noexcept;
@@ -87,8 +92,10 @@ class Stream final : public HandleOwner {
 
     Loop& loop_;
     uv_tcp_t tcp_{};
-    StreamEvents* events_;             // null: released
-    WriteRequest* request_ = nullptr;  // libuv has it; write_done() gets it back
+    StreamEvents* events_;  // null: released
+    // Kept for the next one. While it is busy libuv has it, until write_done(), which comes before
+    // the handle is closed and so before this object goes.
+    std::unique_ptr<WriteRequest> request_;
     Phase phase_ = Phase::open;
     bool reading_ = false;
     bool ended_ = false;  // the peer's FIN or an error was seen

@@ -22,10 +22,10 @@ constexpr std::size_t salvage_limit = limits::pending_low;
 TcpChannel::TcpChannel(Loop& loop, Held<Stream> stream, SocketAddress peer, TlsSettings settings)
     : loop_(loop),
       peer_(std::move(peer)),
-      settings_(std::move(settings)),
       link_(std::make_shared<Link>()),
       stream_(std::move(stream)) {
     link_->channel = this;
+    set_tls(std::move(settings));
     stream_->set_events(*this);
 }
 
@@ -51,6 +51,12 @@ TcpChannel::~TcpChannel() {
     link_->notify.reset();
 }
 
+void TcpChannel::set_tls(TlsSettings settings) {
+    settings_ = std::holds_alternative<std::monostate>(settings)
+                    ? nullptr
+                    : std::make_unique<const TlsSettings>(std::move(settings));
+}
+
 void TcpChannel::set_notify(std::function<void()> notify) {
     link_->notify =
         notify ? std::make_shared<const std::function<void()>>(std::move(notify)) : nullptr;
@@ -62,6 +68,8 @@ void TcpChannel::set_notify(std::function<void()> notify) {
 
 std::string_view TcpChannel::readable() {
     if (tls_) return decrypt();
+    if (!fresh_.empty() && served_.empty() && arrived_.empty()) return fresh_;
+    keep_fresh();
     if (served_.empty()) {
         std::swap(served_, arrived_);
     } else if (!arrived_.empty()) {
@@ -76,7 +84,8 @@ void TcpChannel::consume(std::size_t n) {
         assert(n <= tls_->rest.size());
         tls_->rest.remove_prefix(n);
     } else {
-        served_.consume(n);
+        const bool shown = fresh_.empty() || !served_.empty();
+        shown ? served_.consume(n) : fresh_.remove_prefix(n);
     }
     update_reading();
 }
@@ -133,12 +142,23 @@ void TcpChannel::close() {
 
 void TcpChannel::abort() {
     phase_ = Phase::closed;
+    // Which nobody sends: it is to know that its session is given up.
+    if (offered_session()) tls_->engine->close();
     stream_->reset();
 }
 
 void TcpChannel::on_data(std::string_view bytes) {
-    store(bytes);
+    if (tls_ || verdict_ != EndOfInput::none || write_error_ != 0) {
+        store(bytes);
+    } else {
+        fresh_ = bytes;
+    }
     turn();
+}
+
+// The loop's block is about to be used again.
+void TcpChannel::keep_fresh() {
+    if (!fresh_.empty()) arrived_.append(std::exchange(fresh_, {}));
 }
 
 void TcpChannel::on_end(int error) {
@@ -184,8 +204,10 @@ void TcpChannel::turn() {
     if (write_error_ != 0) settle_lost_write();
     const auto notify = link->notify;
     if (notify) (*notify)();
+    if (link->channel == nullptr) return;
+    keep_fresh();
     // Only now, so that a user who consumes at once does not make reading stop and start again.
-    if (link->channel != nullptr) update_reading();
+    update_reading();
 }
 
 void TcpChannel::wake_later() {
@@ -198,11 +220,11 @@ void TcpChannel::wake_later() {
 
 bool TcpChannel::drained() const noexcept {
     if (tls_) return tls_->rest.empty() && tls_->starved;
-    return served_.empty() && arrived_.empty();
+    return served_.empty() && arrived_.empty() && fresh_.empty();
 }
 
 std::size_t TcpChannel::buffered() const noexcept {
-    if (!tls_) return served_.size() + arrived_.size();
+    if (!tls_) return served_.size() + arrived_.size() + fresh_.size();
     // A record that is not whole yet must be allowed to grow, however large it is.
     return tls_->starved ? 0 : tls_->engine->buffered() + tls_->rest.size();
 }
@@ -218,7 +240,10 @@ void TcpChannel::update_reading() {
 
 void TcpChannel::fail(FailureKind kind, std::string reason) {
     verdict_ = EndOfInput::failed;
-    if (!failure_) failure_ = Failure{kind, std::move(reason)};
+    if (!failure_) failure_ = std::make_unique<const Failure>(Failure{kind, std::move(reason)});
+    // An established one may have input to be consumed yet.
+    if (tls_ && (tls_->phase == TlsPhase::handshaking || tls_->starved))
+        tls_->engine->transport_failed();
     update_reading();
 }
 

@@ -47,7 +47,7 @@ class TcpChannel final : public Channel, private StreamEvents {
     ~TcpChannel() override;
 
     // Before start_tls().
-    void set_tls(TlsSettings settings) { settings_ = std::move(settings); }
+    void set_tls(TlsSettings settings);
     [[nodiscard]] const SocketAddress& peer() const noexcept { return peer_; }
 
     void set_notify(std::function<void()> notify) override;
@@ -65,6 +65,7 @@ class TcpChannel final : public Channel, private StreamEvents {
     [[nodiscard]] TlsPhase tls() const noexcept override;
     [[nodiscard]] TlsDetails tls_details() const override;
     [[nodiscard]] std::optional<VerifiedPeer> verified_peer() const override;
+    [[nodiscard]] bool offered_session() const noexcept override;
     [[nodiscard]] std::string peer_address() const override { return peer_.text(); }
     void close() override;
     void abort() override;
@@ -84,6 +85,7 @@ class TcpChannel final : public Channel, private StreamEvents {
     void on_sent(int error) override;
 
     void store(std::string_view bytes);
+    void keep_fresh();
     void turn();
     void wake_later();
     [[nodiscard]] bool drained() const noexcept;
@@ -102,13 +104,15 @@ class TcpChannel final : public Channel, private StreamEvents {
 
     Loop& loop_;
     SocketAddress peer_;
-    TlsSettings settings_;
+    std::unique_ptr<const TlsSettings> settings_;  // null: none
     std::shared_ptr<Link> link_;
     std::unique_ptr<TlsSide> tls_;
     Held<Stream> stream_;
-    ByteQueue served_;  // what readable() showed; views into it must survive new arrivals
+    std::string_view fresh_;  // of the loop's block, during on_data(): what is consumed at once is
+                              // never copied
+    ByteQueue served_;        // what readable() showed; views into it must survive new arrivals
     ByteQueue arrived_;
-    std::optional<Failure> failure_;
+    std::unique_ptr<const Failure> failure_;
     EndOfInput verdict_ = EndOfInput::none;  // end(), once everything is consumed
     Phase phase_ = Phase::idle;
     int write_error_ = 0;  // to be settled in the next turn

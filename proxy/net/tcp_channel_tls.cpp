@@ -11,6 +11,7 @@ namespace waxseal::net {
 
 void TcpChannel::start_tls(Unread unread) {
     if (tls_ || phase_ == Phase::closed) return;
+    keep_fresh();
     const bool clear = drained();
     if (clear && verdict_ != EndOfInput::none) return;
     wake_later();
@@ -40,9 +41,9 @@ void TcpChannel::refuse_tls() {
 bool TcpChannel::make_engine() {
     std::expected<std::unique_ptr<tls::Engine>, Error> engine =
         std::unexpected(Error{"no TLS settings"});
-    if (const auto* client = std::get_if<ClientTls>(&settings_)) {
+    if (const auto* client = std::get_if<ClientTls>(settings_.get())) {
         engine = tls::Engine::client(client->context, client->server_name, client->upstream);
-    } else if (const auto* server = std::get_if<ServerTls>(&settings_)) {
+    } else if (const auto* server = std::get_if<ServerTls>(settings_.get())) {
         engine = tls::Engine::server(server->context);
     }
     if (!engine) {
@@ -104,11 +105,9 @@ void TcpChannel::starve() {
 }
 
 void TcpChannel::flush_engine() {
-    const std::string_view output = tls_->engine->output();
-    if (output.empty() || write_error_ != 0 || stream_->sending()) return;
-    const int error = stream_->send(output);
-    tls_->engine->sent(output.size());
-    if (error != 0) lose_write(error);
+    if (tls_->engine->output().empty() || write_error_ != 0 || stream_->sending()) return;
+    ByteQueue output = tls_->engine->take_output();
+    if (const int error = stream_->send(output); error != 0) lose_write(error);
 }
 
 TlsPhase TcpChannel::tls() const noexcept { return tls_ ? tls_->phase : TlsPhase::none; }
@@ -117,6 +116,10 @@ TlsDetails TcpChannel::tls_details() const { return tls_ ? tls_->engine->details
 
 std::optional<VerifiedPeer> TcpChannel::verified_peer() const {
     return tls_ ? tls_->engine->verified_peer() : std::nullopt;
+}
+
+bool TcpChannel::offered_session() const noexcept {
+    return tls_ && tls_->engine->offered_session();
 }
 
 }  // namespace waxseal::net

@@ -20,6 +20,8 @@ void keep(std::string& where, std::string text) {
     where.shrink_to_fit();
 }
 
+std::string_view or_none(std::string_view version) { return version.empty() ? "none" : version; }
+
 log::Fields describe(const TransactionRecord& record) {
     log::Fields fields{{"from", record.reverse_path},
                        {"to", record.recipients},
@@ -78,23 +80,21 @@ void SessionRecord::add(TransactionRecord record) {
 }
 
 log::Fields fields(const SessionRecord& record, Duration lasted) {
-    log::Fields fields{
-        {"session", record.id},
-        {"listener", record.listener},
-        {"client", record.client},
-        {"helo", record.helo},
-        {"downstream_tls",
-         record.downstream_tls.version.empty() ? "none" : record.downstream_tls.version},
-        {"downstream_cipher", record.downstream_tls.cipher_suite},
-        {"user", record.user},
-        {"upstream_tls",
-         record.upstream_tls.version.empty() ? "none" : record.upstream_tls.version},
-        {"upstream_cipher", record.upstream_tls.cipher_suite},
-        {"upstream_address", record.upstream_address},
-        {"account", record.account},
-        {"mechanism", record.mechanism},
-        {"end", record.end},
-        {"ms", lasted.count()}};
+    log::Fields fields{{"session", record.id},
+                       {"listener", record.listener},
+                       {"client", record.client},
+                       {"helo", record.helo},
+                       {"downstream_tls", or_none(record.downstream_tls.version)},
+                       {"downstream_cipher", record.downstream_tls.cipher_suite},
+                       {"user", record.user},
+                       {"upstream_tls", or_none(record.upstream_tls.version)},
+                       {"upstream_cipher", record.upstream_tls.cipher_suite},
+                       {"upstream_resumed", record.upstream_tls.resumed ? "yes" : "no"},
+                       {"upstream_address", record.upstream_address},
+                       {"account", record.account},
+                       {"mechanism", record.mechanism},
+                       {"end", record.end},
+                       {"ms", lasted.count()}};
     if (!record.last_refusal.empty()) fields.emplace_back("last_refusal", record.last_refusal);
     if (const auto& certificate = record.downstream_tls.client_certificate)
         fields.emplace_back("client_certificate", certificate->subject);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <map>
 #include <utility>
 
 #include "base/limits.hpp"
@@ -13,8 +14,6 @@ namespace waxseal::tls {
 
 namespace {
 
-Time now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
-
 // "TLS1-3-AES-256-GCM-SHA384" and "TLS-ECDHE-RSA-WITH-…" as IANA writes them.
 std::string iana_suite(std::string_view name) {
     constexpr std::string_view prefix13 = "TLS1-3-";
@@ -23,6 +22,20 @@ std::string iana_suite(std::string_view name) {
                            : std::string(name);
     std::ranges::replace(text, '-', '_');
     return text;
+}
+
+// Of every suite that mbedTLS has, by its own name for it, for as long as the program runs.
+std::string_view suite_name(const char* name) {
+    static const auto all = [] {
+        std::map<std::string_view, std::string> names;
+        for (const int* suite = mbedtls_ssl_list_ciphersuites(); *suite != 0; ++suite) {
+            const std::string_view own = mbedtls_ssl_get_ciphersuite_name(*suite);
+            names.emplace(own, iana_suite(own));
+        }
+        return names;
+    }();
+    const auto found = name != nullptr ? all.find(name) : all.end();
+    return found != all.end() ? std::string_view(found->second) : std::string_view();
 }
 
 }  // namespace
@@ -42,7 +55,7 @@ std::expected<void, Error> Engine::State::set_up_client(Reference wanted,
     std::string place;
     if (!upstream.empty()) place = std::string(upstream) + '\n' + wanted.text;
     verifier = std::make_unique<Verifier>(std::move(wanted), client->pins);
-    if (code == 0 && !place.empty()) offer_session(std::move(place), now());
+    if (code == 0 && !place.empty()) offer_session(std::move(place), current_time());
     return set_up(code);
 }
 
@@ -103,13 +116,11 @@ Event Engine::State::finish_handshake() {
         // mbedTLS has refused everything else already; this is the door VerifiedPeer comes through,
         // so it looks again.
         const std::uint32_t result = mbedtls_ssl_get_verify_result(ssl.get());
-        if (!(is_client() ? judge_server(now()) : verifier->satisfied(result))) {
-            std::string reason = verifier->reason(result, now());
-            if (reason.empty()) reason = "certificate was not verified";
-            return broken(std::move(reason), MBEDTLS_SSL_ALERT_MSG_BAD_CERT);
-        }
+        if (!(is_client() ? judge_server(current_time()) : verifier->satisfied(result)))
+            return broken(unverified_reason(current_time()), MBEDTLS_SSL_ALERT_MSG_BAD_CERT);
         verified = is_client();
-        peer = verifier->peer();
+        if (const auto& shown = verifier->peer())
+            peer = std::make_shared<const PeerCertificate>(*shown);
         forget_verifier();
     }
     phase = Phase::established;
@@ -117,8 +128,17 @@ Event Engine::State::finish_handshake() {
     may_write = true;
     // TLS 1.3 has its tickets yet to come.
     if (mbedtls_ssl_get_version_number(ssl.get()) == MBEDTLS_SSL_VERSION_TLS1_2)
-        keep_session(now());
+        keep_session(current_time());
+    wire.drop_hello();
     return Established{};
+}
+
+std::string Engine::State::unverified_reason(Time now) const {
+    std::string reason = verifier->reason(mbedtls_ssl_get_verify_result(ssl.get()), now);
+    if (!reason.empty()) return reason;
+    return resuming && !verifier->consulted() && !may_keep()
+               ? "server resumed a session without the extended master secret (RFC 7627)"
+               : "certificate was not verified";
 }
 
 Event Engine::State::read() {
@@ -128,13 +148,17 @@ Event Engine::State::read() {
         unsigned char none = 0;
         const int code = mbedtls_ssl_read(ssl.get(), &none, 0);
         if (mbedtls_ssl_get_bytes_avail(ssl.get()) != 0) return take_plaintext();
-        if (code == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) return end(Closed{});
+        if (code == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
+            abandon_session();
+            return end(Closed{});
+        }
         if (wire.met_end() && (code == 0 || code == MBEDTLS_ERR_SSL_CONN_EOF)) {
             may_write = false;
+            abandon_session();
             return end(Truncated{});
         }
         if (code == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
-            keep_session(now());
+            keep_session(current_time());
             continue;
         }
         shorten_ticket();
@@ -152,6 +176,7 @@ Event Engine::State::read() {
 
 Event Engine::State::take_plaintext() {
     quiet_records = 0;
+    if (resuming) resuming->of_use = true;
     const std::size_t size = mbedtls_ssl_get_bytes_avail(ssl.get());
     int code = 0;
     plaintext.resize_and_overwrite(size, [&](char* to, std::size_t room) {
@@ -167,6 +192,11 @@ void Engine::State::forget_plaintext() noexcept {
     explicit_bzero(plaintext.data(), plaintext.size());
     plaintext.clear();
     if (plaintext.capacity() > 512) std::string().swap(plaintext);
+}
+
+Engine::State::~State() {
+    abandon_session();
+    forget_plaintext();
 }
 
 // mbedTLS must not keep a pointer to it.
@@ -191,7 +221,7 @@ Event Engine::State::broken(std::string reason, int alert) {
     }
     may_write = false;
     verified = false;
-    give_up_session(now());
+    give_up_session(current_time());
     return end(Broken{std::move(reason)});
 }
 
@@ -212,7 +242,8 @@ int Engine::State::unsent_alert(int code) const {
 
 Event Engine::State::failed(int code) {
     std::string reason;
-    if (verifier) reason = verifier->reason(mbedtls_ssl_get_verify_result(ssl.get()), now());
+    if (verifier)
+        reason = verifier->reason(mbedtls_ssl_get_verify_result(ssl.get()), current_time());
     if (reason.empty()) reason = failure_reason(code, failing(code));
     return broken(std::move(reason), unsent_alert(code));
 }
@@ -254,6 +285,14 @@ void Engine::receive(std::string_view ciphertext) {
 
 void Engine::end_of_input() { state_->wire.end_of_input(); }
 
+void Engine::transport_failed() {
+    if (state_->phase == Phase::ended) return;
+    if (state_->offer_in_doubt()) state_->give_up_session(current_time());
+    state_->may_write = false;
+    state_->verified = false;
+    (void)state_->end(NeedInput{});
+}
+
 Event Engine::next() {
     state_->forget_plaintext();
     if (state_->untold) return *std::exchange(state_->untold, std::nullopt);
@@ -272,6 +311,7 @@ std::size_t Engine::write(std::string_view plaintext) {
 }
 
 void Engine::close() {
+    state_->abandon_session();
     if (!state_->may_write) return;
     state_->may_write = false;
     mbedtls_ssl_close_notify(state_->ssl.get());
@@ -279,6 +319,7 @@ void Engine::close() {
 
 std::string_view Engine::output() const noexcept { return state_->wire.output().front(); }
 void Engine::sent(std::size_t n) noexcept { state_->wire.sent(n); }
+ByteQueue Engine::take_output() noexcept { return state_->wire.take_output(); }
 std::size_t Engine::buffered() const noexcept { return state_->wire.waiting(); }
 
 TlsDetails Engine::details() const {
@@ -286,8 +327,12 @@ TlsDetails Engine::details() const {
     const mbedtls_ssl_context* ssl = state_->ssl.get();
     const char* version = mbedtls_ssl_get_version(ssl);
     const char* suite = mbedtls_ssl_get_ciphersuite(ssl);
-    return {version != nullptr ? version : "", suite != nullptr ? iana_suite(suite) : "",
-            state_->peer, state_->resumed};
+    return {version != nullptr ? version : "", suite_name(suite), state_->peer,
+            state_->resuming && state_->resuming->resumed};
+}
+
+bool Engine::offered_session() const noexcept {
+    return state_->resuming && state_->resuming->offered;
 }
 
 std::optional<VerifiedPeer> Engine::verified_peer() const {

@@ -31,6 +31,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/bytes.hpp"
 #include "base/channel.hpp"
 #include "base/error.hpp"
 #include "base/secret.hpp"
@@ -120,6 +121,9 @@ class Engine {
 
     void receive(std::string_view ciphertext);
     void end_of_input();
+    // Instead, when it has ended with an error: what was received before is not looked at any more,
+    // and nothing is told.
+    void transport_failed();
     [[nodiscard]] Event next();
 
     // Octets taken: at most one record's worth, 0 before Established and after close(). Never asks
@@ -129,12 +133,18 @@ class Engine {
 
     [[nodiscard]] std::string_view output() const noexcept;
     void sent(std::size_t n) noexcept;
+    // The same octets, to be taken with their block.
+    [[nodiscard]] ByteQueue take_output() noexcept;
     // Ciphertext received and not yet decrypted, plus plaintext decrypted and not yet handed out.
     [[nodiscard]] std::size_t buffered() const noexcept;
 
     // Empty before Established; in the server role with the client's certificate, when it showed
     // one (which then was verified).
     [[nodiscard]] TlsDetails details() const;
+    // A session of an earlier connection was offered. If this one fails before it has brought any
+    // data, for whatever reason, or is given up before, then that may be why: nothing is offered by
+    // the next one. After a failure it stays so for an hour (limits::tls_session_shunned).
+    [[nodiscard]] bool offered_session() const noexcept;
     [[nodiscard]] std::optional<VerifiedPeer> verified_peer() const;
 
   private:

@@ -2,6 +2,7 @@
 // its end, failing.cpp what is found out about a failure.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <expected>
 #include <memory>
@@ -17,6 +18,10 @@
 
 namespace waxseal::tls {
 
+inline Time current_time() {
+    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+}
+
 // handshake: nothing may be sent or received yet. established: Established has been told. ended:
 // Closed, Truncated or Broken has been told, or will be by the next call of next(); mbedTLS is not
 // called any more, except that after Closed our own half still sends.
@@ -24,9 +29,11 @@ enum class Phase { handshake, established, ended };
 
 // Client role, where sessions are kept.
 struct Resuming {
-    std::string place;
-    Proof proof;  // of the session that was offered, then of this connection
+    std::string place;  // empty: nothing of this connection is kept any more
+    Proof proof;        // of the session that was offered, then of this connection
     std::optional<ProtocolVersion> offered{};
+    bool resumed = false;  // the server has taken the offer
+    bool of_use = false;   // and has said something since
 };
 
 struct Engine::State {
@@ -35,8 +42,8 @@ struct Engine::State {
     std::shared_ptr<const ServerContext> server;
     // While a handshake runs that expects certificates; its memory goes afterwards.
     std::unique_ptr<Verifier> verifier;
-    std::optional<PeerCertificate> peer;  // server role: what the client has shown
-    std::unique_ptr<Resuming> resuming;   // null: no session is kept
+    std::shared_ptr<const PeerCertificate> peer;  // server role: what the client has shown
+    std::unique_ptr<Resuming> resuming;  // client role; null: no session is kept or offered
     Wire wire;
     Ssl ssl;
     Phase phase = Phase::handshake;
@@ -45,9 +52,8 @@ struct Engine::State {
     std::optional<Event> untold;    // an end that was met outside of next()
     bool verified = false;          // client role: of this connection, as the context demands
     bool may_write = false;
-    bool resumed = false;
 
-    ~State() { forget_plaintext(); }
+    ~State();
 
     [[nodiscard]] bool is_client() const noexcept { return client != nullptr; }
     std::expected<void, Error> set_up_client(Reference wanted, std::string_view upstream);
@@ -64,9 +70,13 @@ struct Engine::State {
     void forget_verifier() noexcept;
     void offer_session(std::string place, Time now);
     [[nodiscard]] bool judge_server(Time now);
+    [[nodiscard]] std::string unverified_reason(Time now) const;
+    [[nodiscard]] bool may_keep() const;
     void keep_session(Time now);
     void shorten_ticket() noexcept;
+    [[nodiscard]] bool offer_in_doubt() const noexcept;
     void give_up_session(Time now);
+    void abandon_session() noexcept;
     Event end(Event event);
     Event broken(std::string reason, int alert = -1);
     Event failed(int code);

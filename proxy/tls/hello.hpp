@@ -19,4 +19,8 @@ struct Hello {
 // A ServerHello of a server that could do more than the version it was asked for (RFC 8446 4.1.3).
 [[nodiscard]] bool announces_downgrade(std::string_view message);
 
+// A ServerHello of TLS 1.2 with the extended master secret (RFC 7627 5.1). It may be followed by
+// anything; one that is not whole has it where the extension is there.
+[[nodiscard]] bool extends_master_secret(std::string_view message);
+
 }  // namespace waxseal::tls

@@ -2,10 +2,12 @@
 //
 // mbedTLS has no call for a ticket's lifetime, so fields that it calls private are named here too.
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "base/limits.hpp"
 #include "tls/engine_state.hpp"
+#include "tls/hello.hpp"
 
 namespace waxseal::tls {
 
@@ -31,6 +33,7 @@ Secret saved(const mbedtls_ssl_session& session) {
 void Engine::State::offer_session(std::string place, Time now) {
     resuming = std::make_unique<Resuming>();
     resuming->place = std::move(place);
+    if (client->min_version == ProtocolVersion::tls12) wire.keep_hello();
     auto kept = client->sessions.take(resuming->place, now);
     if (!kept || !verifier->accepts(kept->proof, now)) return;
     Session session;
@@ -56,18 +59,26 @@ bool Engine::State::judge_server(Time now) {
             if (resuming->offered == ProtocolVersion::tls12 &&
                 client->max_version != ProtocolVersion::tls12) {
                 client->sessions.forget(resuming->place);
-                resuming.reset();
+                resuming->place.clear();
             }
         }
         return true;
     }
-    resumed =
-        result == 0 && resuming && resuming->offered && verifier->accepts(resuming->proof, now);
-    return resumed;
+    if (!resuming) return false;
+    resuming->resumed =
+        result == 0 && resuming->offered && verifier->accepts(resuming->proof, now) && may_keep();
+    return resuming->resumed;
+}
+
+// Without an extended master secret a session of TLS 1.2 may be another's as well, and is neither
+// offered nor taken back (RFC 7627 5.3).
+bool Engine::State::may_keep() const {
+    return mbedtls_ssl_get_version_number(ssl.get()) != MBEDTLS_SSL_VERSION_TLS1_2 ||
+           extends_master_secret(wire.hello());
 }
 
 void Engine::State::keep_session(Time now) {
-    if (!resuming || !verified) return;
+    if (!resuming || resuming->place.empty() || !verified || !may_keep()) return;
     Session session;
     if (mbedtls_ssl_get_session(ssl.get(), session.get()) != 0) return;
     KeptSession kept;
@@ -108,13 +119,36 @@ void Engine::State::shorten_ticket() noexcept {
 // Nothing of a failed connection is resumed (RFC 5246 7.2.2); a server that cannot do with an offer
 // gets none for a while.
 void Engine::State::give_up_session(Time now) {
-    if (!resuming) return;
-    if (phase == Phase::handshake && resuming->offered) {
+    if (!resuming || resuming->place.empty()) return;
+    if (offer_in_doubt()) {
         client->sessions.shun(resuming->place, now);
     } else {
         client->sessions.forget(resuming->place);
     }
-    resuming.reset();
+    resuming->place.clear();
+}
+
+// It may be the offer that the server cannot do with, until it has taken it or asked for its
+// certificates, and said something.
+bool Engine::State::offer_in_doubt() const noexcept {
+    return resuming && resuming->offered && !resuming->of_use &&
+           (phase == Phase::handshake || resuming->resumed);
+}
+
+// Ended without a failure, by either side: perhaps a server that does not answer, perhaps a device
+// that has left meanwhile.
+void Engine::State::abandon_session() noexcept {
+    if (!offer_in_doubt() || resuming->place.empty()) return;
+    try {
+        if (wire.heard()) {
+            client->sessions.forget(resuming->place);
+        } else {
+            client->sessions.shun(resuming->place, current_time());
+        }
+    } catch (const std::bad_alloc&) {
+        // Then it may be offered once more.
+    }
+    resuming->place.clear();
 }
 
 }  // namespace waxseal::tls

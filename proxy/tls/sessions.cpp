@@ -63,7 +63,7 @@ std::optional<KeptSession> Sessions::take(const std::string& place, Time now) {
     });
     if (sessions.empty()) return std::nullopt;
     KeptSession& newest = sessions.back();
-    if (newest.version == ProtocolVersion::tls12)
+    if (sessions.size() == 1)
         return KeptSession{newest.octets.clone(), newest.version, newest.proof, newest.until};
     std::optional<KeptSession> taken(std::move(newest));
     sessions.pop_back();

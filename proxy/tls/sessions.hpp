@@ -4,11 +4,13 @@
 // Flow: keep() what a verified connection has brought; take() before the next handshake; shun() a
 // place where an offer has ended the handshake.
 // Contract: bounded in places, in sessions a place and in octets a session; in memory only, and
-// wiped when dropped. A TLS 1.3 ticket is given out once (RFC 8446 C.4: who sees two connections
-// cannot tell that they are of one client), a TLS 1.2 session again and again. Nothing is given out
-// later than limits::tls_session_age after the certificates were verified, however often it was
-// renewed since, nor after one of them has expired.
-// Threads: may be shared by them. Pure: the present is an argument.
+// wiped when dropped. Of TLS 1.3 each ticket is given out once, but for the last of a place, which
+// is until there is a newer one: several connections at once would use up what one has brought.
+// (RFC 8446 C.4 would have it otherwise, so that nobody can tell that two connections are of one
+// client; ours come from one address and log in with one account.) A session of TLS 1.2 is given
+// out again and again. Nothing is given out later than limits::tls_session_age after the
+// certificates were verified, however often it was renewed since, nor after one of them has
+// expired. Threads: may be shared by them. Pure: the present is an argument.
 #pragma once
 
 #include <cstdint>

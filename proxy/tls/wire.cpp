@@ -20,6 +20,12 @@ bool Wire::plaintext() const noexcept {
            !is_record_type(static_cast<unsigned char>(in_.front().front()));
 }
 
+// Within what keep_hello() has reserved, if it was called.
+void Wire::keep_of_hello(std::string_view octets) noexcept {
+    if (hello_.capacity() < hello_kept || header_[0] != MBEDTLS_SSL_MSG_HANDSHAKE) return;
+    hello_.append(octets.substr(0, hello_kept - std::min(hello_kept, hello_.size())));
+}
+
 void Wire::follow(std::string_view octets) noexcept {
     partial_ += octets.size();
     for (std::size_t i = 0; i < octets.size();) {
@@ -30,6 +36,7 @@ void Wire::follow(std::string_view octets) noexcept {
             body_left_ = body_size();
         } else {
             const std::size_t n = std::min(body_left_, octets.size() - i);
+            keep_of_hello(octets.substr(i, n));
             body_left_ -= n;
             i += n;
             description_ = static_cast<unsigned char>(octets[i - 1]);

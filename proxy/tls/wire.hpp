@@ -8,7 +8,9 @@
 
 #include <array>
 #include <cstddef>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/bytes.hpp"
 
@@ -44,6 +46,15 @@ class Wire {
         return header_[0] == 21 && header_[3] == 0 && header_[4] == 2 ? description_ : -1;
     }
 
+    // From the start of a connection: the handshake messages in clear, as far as they go and fit,
+    // with the ServerHello first. Empty unless asked for.
+    void keep_hello() { hello_.reserve(hello_kept); }
+    [[nodiscard]] std::string_view hello() const noexcept { return hello_; }
+    void drop_hello() noexcept { std::string().swap(hello_); }
+
+    // Octets have come from the peer.
+    [[nodiscard]] bool heard() const noexcept { return records_ != 0 || partial_ != 0; }
+
     // The type in the last record's header, which in TLS 1.3 may not be what is inside.
     [[nodiscard]] int record_type() const noexcept { return header_[0]; }
     // The body's length in the last record's header, as far as that is there.
@@ -56,19 +67,24 @@ class Wire {
 
     [[nodiscard]] const ByteQueue& output() const noexcept { return out_; }
     void sent(std::size_t n) noexcept { out_.consume(n); }
+    [[nodiscard]] ByteQueue take_output() noexcept { return std::move(out_); }
 
     // mbedTLS's callbacks; the context is the Wire.
     static int on_send(void* wire, const unsigned char* octets, std::size_t size) noexcept;
     static int on_receive(void* wire, unsigned char* octets, std::size_t size) noexcept;
 
   private:
+    // Most have 100 octets; ours asks for no extension that could be long.
+    static constexpr std::size_t hello_kept = 1024;
     enum class Outcome { served, gated, starved, ended };
 
     [[nodiscard]] bool at_boundary() const noexcept { return header_have_ == 0 && body_left_ == 0; }
     void follow(std::string_view octets) noexcept;
+    void keep_of_hello(std::string_view octets) noexcept;
 
     ByteQueue in_;
     ByteQueue out_;
+    std::string hello_;
     std::array<unsigned char, 5> header_{};
     std::size_t header_have_ = 0;
     std::size_t body_left_ = 0;

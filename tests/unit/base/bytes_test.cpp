@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -105,3 +106,44 @@ TEST_CASE("bytes: what was wiped, and what was moved, is overwritten where it wa
     queue.wipe(queue.size());
     CHECK(queue.empty());
 }
+
+TEST_CASE("bytes: moved and swapped with their block") {
+    ByteQueue one;
+    one.append(std::string(1000, 'x') + "one");
+    one.consume(1000);
+    const char* const memory = one.front().data();
+    ByteQueue two(std::move(one));
+    CHECK(two.front() == "one");
+    CHECK(two.front().data() == memory);
+    ByteQueue three;
+    three.append("three");
+    three.swap(two);
+    CHECK(two.front() == "three");
+    CHECK(three.front().data() == memory);
+    three = std::move(two);
+    CHECK(three.front() == "three");
+    ByteQueue empty;
+    three = std::move(empty);
+    CHECK(three.empty());
+    three.append("again");
+    CHECK(three.front() == "again");
+}
+
+#if !defined(__SANITIZE_ADDRESS__)
+TEST_CASE("bytes: chunks use the same few blocks again, also those of other queues") {
+    std::set<const char*> blocks;
+    const std::string chunk(16'000, 'c');
+    for (int i = 0; i < 1000; ++i) {
+        ByteQueue from;
+        from.append(chunk);
+        blocks.insert(from.front().data());
+        ByteQueue to;
+        to.append(from.front().substr(0, 10'000));
+        to.append(from.front().substr(10'000));
+        blocks.insert(to.front().data());
+        from.consume(chunk.size());
+        CHECK(to.front() == chunk);
+    }
+    CHECK(blocks.size() <= 8);
+}
+#endif

@@ -42,6 +42,23 @@ TEST_CASE("the transactions of a long session: the last in session_end, the othe
     CHECK(earlier[0]["outcome"] == "accepted");
 }
 
+TEST_CASE("both sides' TLS: version, suite, and whether the upstream's was resumed") {
+    const auto line = [](const SessionRecord& session) {
+        return log::format(log::Format::logfmt, "", log::Level::info, "session_end",
+                           fields(session, {}));
+    };
+    SessionRecord session;
+    CHECK(line(session).contains(" downstream_tls=none "));
+    CHECK(line(session).contains(" upstream_tls=none "));
+    CHECK(line(session).contains(" upstream_resumed=no "));
+    session.upstream_tls = {"TLSv1.3", "TLS_AES_128_GCM_SHA256", nullptr, true};
+    session.downstream_tls = {"TLSv1.2", "TLS_RSA_WITH_AES_128_CBC_SHA", nullptr, false};
+    CHECK(line(session).contains(" downstream_tls=TLSv1.2 "));
+    CHECK(line(session).contains(" upstream_tls=TLSv1.3 "));
+    CHECK(line(session).contains(" upstream_cipher=TLS_AES_128_GCM_SHA256 "));
+    CHECK(line(session).contains(" upstream_resumed=yes "));
+}
+
 TEST_CASE("a hundred recipients are all named, more are counted") {
     TransactionRecord record;
     for (std::size_t i = 0; i < 103; ++i) record.add_recipient(address("r", i));

@@ -100,11 +100,11 @@ TEST_CASE("a good client certificate is told, with its names") {
                 CHECK(pair.at_server.broken == "");
                 CHECK(pair.at_server.data == "EHLO device\r\n");
                 const auto shown = pair.server->details().client_certificate;
-                REQUIRE(shown.has_value());
+                REQUIRE(shown);
                 CHECK(shown->subject == "CN=printer-7");
                 CHECK(shown->names == std::vector<std::string>{"printer-7.example.org"});
                 CHECK(shown->fingerprint == certificate_facts(maker.pem)->front().fingerprint);
-                CHECK_FALSE(pair.client->details().client_certificate.has_value());
+                CHECK_FALSE(pair.client->details().client_certificate);
                 // It is no right to send credentials to the client.
                 CHECK_FALSE(pair.server->verified_peer().has_value());
             }
@@ -117,7 +117,7 @@ TEST_CASE("no client certificate: fine where it is optional, the end where it is
         Pair optional = attempt(version, ClientCertificates::optional, nullptr);
         CHECK(optional.at_server.broken == "");
         CHECK(optional.at_server.data == "EHLO device\r\n");
-        CHECK_FALSE(optional.server->details().client_certificate.has_value());
+        CHECK_FALSE(optional.server->details().client_certificate);
         Pair required = attempt(version, ClientCertificates::required, nullptr);
         CHECK(required.at_server.broken == "client sent no certificate");
         CHECK(required.at_server.established == 0);
@@ -133,7 +133,7 @@ TEST_CASE("where none is asked for, none is shown") {
         Pair pair(showing(version, &maker), usual().server);
         pair.settle();
         CHECK(pair.at_server.established == 1);
-        CHECK_FALSE(pair.server->details().client_certificate.has_value());
+        CHECK_FALSE(pair.server->details().client_certificate);
     }
 }
 

@@ -87,6 +87,19 @@ TEST_CASE("a client and a server shake hands, exchange data and close") {
     CHECK(pair.at_server.ends() == 1);
 }
 
+TEST_CASE("with mbedTLS's own AES-GCM, which is slow, ChaCha20 comes first") {
+    const int best = gcm_level();
+    limit_gcm(0);
+    const auto& leaf = usual().identity.leaf;
+    const auto client = trusting(usual().identity.ca.certificate_pem);
+    for (const Version version : versions) {
+        Pair pair(client, serving_only(version, leaf.certificate_pem, leaf.key_pem.reveal()));
+        pair.settle();
+        CHECK(pair.client->details().cipher_suite.ends_with("CHACHA20_POLY1305_SHA256"));
+    }
+    limit_gcm(best);
+}
+
 TEST_CASE("TLS 1.2 prefers the faster cipher too, and says its names as IANA does") {
     Pair pair(usual().client, server_of(Version::tls12));
     pair.settle();

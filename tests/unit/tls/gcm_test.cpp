@@ -49,7 +49,7 @@ Block multiply(const Block& x, const Block& y) {
     Block z{};
     Block v = y;
     for (unsigned bit = 0; bit < 128; ++bit) {
-        const bool add = ((x[bit / 8] >> (7 - bit % 8)) & 1U) != 0;
+        const bool add = ((static_cast<unsigned>(x[bit / 8]) >> (7 - bit % 8)) & 1U) != 0;
         for (std::size_t i = 0; add && i < 16; ++i) z[i] ^= v[i];
         const bool carry = (v[15] & 1U) != 0;
         for (std::size_t i = 15; i > 0; --i)

@@ -1,4 +1,5 @@
 // What the first flight of our client says: the policy of context.cpp as a server sees it.
+#include "tls/hello.hpp"
 #include "flight.hpp"
 #include "pair.hpp"
 
@@ -23,4 +24,33 @@ TEST_CASE("the ClientHello: PKCS#1 before PSS, X25519 first, no session, no earl
         CAPTURE(unwanted);
         CHECK_FALSE(offered.contains(unwanted));
     }
+}
+
+TEST_CASE("the extended master secret of a ServerHello, at every cut") {
+    const auto hello = [](std::string_view extensions) {
+        std::string body = "\x03\x03" + std::string(32, 'r') +
+                           "\x02"
+                           "id" +
+                           "\xC0\x2B" + std::string(1, '\0');
+        body += static_cast<char>(extensions.size() >> 8U);
+        body += static_cast<char>(extensions.size());
+        body += extensions;
+        return std::string("\x02\0\0", 3) + static_cast<char>(body.size()) + body;
+    };
+    const std::string_view secret("\0\x17\0\0", 4);
+    const std::string_view other("\0\x0B\0\2\1\0", 6);
+    CHECK(extends_master_secret(hello(secret)));
+    CHECK(extends_master_secret(hello(std::string(other) + std::string(secret))));
+    CHECK(extends_master_secret(hello(secret) + "and the next message"));
+    CHECK_FALSE(extends_master_secret(hello(other)));
+    CHECK_FALSE(extends_master_secret(hello("")));
+    // Beyond the end of the message it is none.
+    CHECK_FALSE(extends_master_secret(hello(other) + std::string(secret)));
+    const std::string whole = hello(std::string(other) + std::string(secret));
+    for (std::size_t size = 0; size < whole.size(); ++size)
+        CHECK(extends_master_secret(std::string_view(whole).substr(0, size)) ==
+              (size >= whole.size() - 2));
+    std::string client = whole;
+    client[0] = 1;
+    CHECK_FALSE(extends_master_secret(client));
 }

@@ -43,7 +43,7 @@ TEST_CASE("TLS 1.2 and 1.3 with RSA and ECDSA identities") {
             served.converse();
             CHECK(served.connection.engine->details().version ==
                   (std::string_view(version) == "-tls1_2" ? "TLSv1.2" : "TLSv1.3"));
-            CHECK_FALSE(served.connection.engine->details().client_certificate.has_value());
+            CHECK_FALSE(served.connection.engine->details().client_certificate);
         }
     }
 }
