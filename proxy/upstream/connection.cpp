@@ -94,6 +94,7 @@ bool Connection::take_input() {
     const std::string_view input = channel_->readable();
     note_tls();
     if (input.empty()) return false;
+    heard_ = true;
     if (use_ == Use::lent) {
         use_ = Use::proved;
         ++progress_;  // the next reply has its full time

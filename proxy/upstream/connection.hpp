@@ -55,6 +55,11 @@ class Connection {
     void recover() noexcept { use_ = Use::recovering; }
     // It was lent before: what goes wrong with it may be its age.
     [[nodiscard]] bool reused() const noexcept { return use_ != Use::fresh; }
+    // It has offered an earlier TLS session and got no answer but the end (base/channel.hpp): without
+    // one it may well work.
+    [[nodiscard]] bool offered_in_vain() const noexcept {
+        return !heard_ && channel_->offered_session();
+    }
     // What is told to it may follow what was told: logged in, nothing wrong with it, no transaction
     // open, neither old nor used up.
     [[nodiscard]] bool reusable() const;
@@ -104,6 +109,7 @@ class Connection {
     std::uint64_t progress_ = 0;
     TimePoint opened_;
     Use use_ = Use::fresh;
+    bool heard_ = false;  // the upstream has said something, after its handshake
 };
 
 }  // namespace waxseal::upstream

@@ -95,14 +95,18 @@ void Connector::dial() {
     timings_.queue = reactor_.now() - since_;
     // While it waited for the slot the upstream may have gone down.
     const bool passed_over = !borrowed() && !provider_->breaker.closed() && choose() != provider_;
-    since_ = reactor_.now();
-    if (!passed_over && !borrowed()) attempt_ = provider_->breaker.try_begin(since_);
+    if (!passed_over && !borrowed()) attempt_ = provider_->breaker.try_begin(reactor_.now());
     // Without one another worker was quicker, and it is to be chosen again.
     if (passed_over || borrowed() || attempt_) std::erase(left_, provider_);
     if (!borrowed() && !attempt_) {
         slot_.reset();
         return begin();
     }
+    call();
+}
+
+void Connector::call() {
+    since_ = reactor_.now();
     auto found = credentials();
     if (!found)
         return dialled(
@@ -177,9 +181,16 @@ void Connector::login_failed(const smtp::ClientEvent& told) {
     Failure failure{FailureKind::lost, "the upstream closed the connection"};
     const auto* const bad = std::get_if<event::Failed>(&told);
     if (bad != nullptr) failure = bad->failure;
+    const bool again = connection_->offered_in_vain() && !std::exchange(called_again_, true);
+    if (again) slot_ = connection_->take_slot();
     connection_->close();
     connection_->set_notify(nullptr);
     retire(reactor_, std::move(connection_));
+    if (again) {
+        log::debug("tls_session_refused",
+                   {{"upstream", provider_->name}, {"reason", failure.reason}});
+        return call();
+    }
     const bool refused = failure.kind == FailureKind::credentials;
     if (!refused || !borrowed())
         return failed(failure, refused ? Caution::account : Caution::usual);

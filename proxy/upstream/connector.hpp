@@ -6,6 +6,8 @@
 // none, the first that is a last resort (upstream/breaker.hpp); each once. So an upstream that is
 // down is passed over at no cost while another one works, and finding out whether it works again is
 // the Prober's task.
+// An upstream that breaks off over the TLS session of an earlier connection is dialled once more at
+// once, without one.
 //
 // Flow: construct (it starts at once); whenever notified, poll(): nothing while it is under way,
 // then once the outcome. A failure is that of the upstream that the administrator put first: of
@@ -64,6 +66,7 @@ class Connector {
     [[nodiscard]] std::unique_ptr<Connection> take_ready();
     [[nodiscard]] bool may_dial();
     void dial();
+    void call();
     void dialled(DialResult result);
     void connect();
     [[nodiscard]] std::optional<Outcome> log_in();
@@ -91,6 +94,7 @@ class Connector {
     TimePoint since_{};
     Timings timings_;
     bool queue_expired_ = false;
+    bool called_again_ = false;  // since an earlier TLS session was not welcome
 };
 
 }  // namespace waxseal::upstream
