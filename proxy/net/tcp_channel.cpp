@@ -16,7 +16,7 @@ namespace waxseal::net {
 
 namespace {
 // Of a connection on which writing has failed: what of its unread input is still delivered.
-constexpr std::size_t salvage_limit = limits::pending_low;
+constexpr std::size_t salvage_limit = 4 * limits::read_block;
 }  // namespace
 
 TcpChannel::TcpChannel(Loop& loop, Held<Stream> stream, SocketAddress peer, TlsSettings settings)

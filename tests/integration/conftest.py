@@ -194,14 +194,19 @@ def waxseal(directory):
 
 @pytest.fixture
 def hostile(waxseal, scripted):
-    """hostile(script): a proxy that has met the upstream at its best, which from then on follows the script."""
+    """hostile(script): a proxy that has met the upstream at its best, which from then on follows the script. Each message has a
+    connection of its own; kept=True: the first one finds one that is ready."""
 
-    def make(script, tls="implicit", upstream_options=None, **options):
+    def make(script, tls="implicit", upstream_options=None, kept=False, **options):
         upstream = scripted(tls, **(upstream_options or {}))
+        options["upstream"] = (options.get("upstream") or {}) | ({} if kept else {"idle_connections": 0})
         proxy = waxseal(upstream, **options)
         proxy.wait_offer("8BITMIME")
-        upstream.wait_ended()
-        upstream.peers.clear()
+        if kept:
+            upstream.wait_settled()
+        else:
+            upstream.wait_ended()
+            upstream.peers.clear()
         upstream.script = script
         return proxy, upstream
 

@@ -80,7 +80,7 @@ def test_repair_of_line_ends(relayed, sent, arrives):
 def test_reject_of_line_ends(relayed, sent):
     reply, upstream = relayed(HEAD + sent, line_endings="reject")
     assert reply.status == "550 5.6.11"
-    upstream.wait_ended()
+    upstream.wait_settled()
     assert upstream.messages == []
 
 
@@ -88,7 +88,7 @@ def test_reject_of_line_ends(relayed, sent):
 def test_nul_is_refused(relayed, line_endings):
     reply, upstream = relayed(HEAD + b"a\0b\r\n", line_endings=line_endings)
     assert reply.status == "550 5.6.0"
-    upstream.wait_ended()
+    upstream.wait_settled()
     assert upstream.messages == []
 
 

@@ -228,7 +228,7 @@ def test_truncated_body_is_not_delivered(tls_listener, authority, mode, way, las
             client.socket.shutdown(socket.SHUT_WR)  # of a TLS socket: nothing but TCP's
     end = proxy.wait_event("session_end")
     assert end["end"] == "disconnected_in_body" and [one["outcome"] for one in end["transactions"]] == ["aborted"]
-    proxy.upstream.wait_ended()
+    proxy.upstream.wait_settled()
     assert proxy.upstream.messages == []
     assert b"\r\n.\r\n" not in proxy.upstream.in_tls
 
@@ -250,7 +250,7 @@ def test_truncation_between_messages(tls_listener, authority, way, last, end):
         client.send(last)
         client.socket.shutdown(socket.SHUT_WR)
     assert proxy.wait_event("session_end")["end"] == end
-    proxy.upstream.wait_ended()
+    proxy.upstream.wait_settled()
     assert len(proxy.upstream.messages) == 1
 
 

@@ -257,7 +257,8 @@ def test_no_slot_in_time(hostile):
                        timeouts={"upstream_reply": "8s", "queue": "1s"})
     with proxy.client() as first, proxy.client() as second:
         first.ehlo()
-        first.send(b"MAIL FROM:<a@example.test>\r\n")
+        assert first.command("MAIL FROM:<a@example.test>").code == 250
+        first.send(b"RCPT TO:<b@example.test>\r\n")
         time.sleep(0.3)
         second.ehlo()
         assert second.transaction(message("x")).status == "451 4.3.2"

@@ -101,7 +101,7 @@ def test_restart_on_the_same_port_at_once(waxseal, scripted):
 def test_no_descriptor_or_memory_leaks(waxseal, scripted):
     """500 sessions that end in every way."""
     upstream = scripted()
-    proxy = waxseal(upstream, log_level="info")
+    proxy = waxseal(upstream, {"idle_timeout": "1s"}, log_level="info")
     endings = [b"QUIT\r\n", b"MAIL FROM:<a@example.test>\r\n", b"GET / HTTP/1.1\r\n", b"NOOP\n", b""]
 
     def sessions(count):
@@ -197,7 +197,7 @@ def test_stalled_upstream_does_not_keep_it_from_ending(waxseal, scripted):
     proxy = waxseal(scripted(script={"mail": stall}), timeouts={"drain": "1s"})
     with proxy.client() as client:
         client.ehlo()
-        client.send(b"MAIL FROM:<a@example.test>\r\n")
+        client.send(b"MAIL FROM:<a@example.test>\r\nRCPT TO:<b@example.test>\r\n")
         time.sleep(0.2)
         proxy.signal(signal.SIGTERM)
         assert proxy.process.wait(10) == 0

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from support.attempts import attempt, not_completed, nothing_leaked
-from support.upstream import says, stall
+from support.upstream import CHUNKING, OFFER, says, stall
 
 
 @pytest.mark.parametrize("said", [
@@ -26,15 +26,17 @@ def test_nonsense_is_no_confirmation(hostile, said):
     proxy.wait_event("outcome_unknown")
 
 
-@pytest.mark.parametrize("step, said", [
-    ("auth", b"235 ok\r\n250 sender ok"),
-    ("mail", b"250 sender ok\r\n250 recipient ok"),
-    ("rcpt", b"250 recipient ok\r\n354 go on"),
-    ("data", b"354 go on\r\n250 queued already"),
+@pytest.mark.parametrize("step, said, offer", [
+    ("auth", b"235 ok\r\n250 sender ok", OFFER),
+    ("mail", b"250 sender ok\r\n250 recipient ok", ("8BITMIME",)),  # with PIPELINING both have been asked
+    ("mail", b"250 sender ok\r\n250 recipient ok\r\n354 go on", OFFER),
+    ("rcpt", b"250 recipient ok\r\n354 go on", OFFER),
+    ("rcpt", b"250 recipient ok\r\n250 queued already", CHUNKING),
+    ("data", b"354 go on\r\n250 queued already", OFFER),
 ])
-def test_replies_before_it_was_asked(hostile, step, said):
+def test_replies_before_it_was_asked(hostile, step, said, offer):
     """A reply to a command that was not sent yet confirms nothing."""
-    proxy, upstream = hostile({step: [says(said, stall)]})
+    proxy, upstream = hostile({step: [says(said, stall)]}, upstream_options={"offer": offer})
     attempt(proxy, "451 4.7.5")
     not_completed(upstream)
 

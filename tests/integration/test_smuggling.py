@@ -39,7 +39,7 @@ VARIANTS = [
 
 
 def lenient_views_agree(upstream, confirmed):
-    upstream.wait_ended()
+    upstream.wait_settled()
     sums = {}
     for peer in upstream.peers:
         for view, count in messages_seen(bytes(peer.wire.inside)).items():

@@ -3,7 +3,8 @@
     with ScriptedUpstream(certificate, "starttls", {"mail": b"421 4.3.2 going down", "end": stall}) as upstream: ...
 
 Steps, in their order: handshake (before TLS begins, whichever way), greeting, ehlo (in clear), starttls, ehlo_tls, xclient,
-auth (the verdict), mail, rcpt, data, body (the first octets of the content have come), end (the end of data), rset, noop, quit.
+auth (the verdict), mail, rcpt, data, body (the first octets of the content have come), chunk (BDAT that is not the last), end (the
+end of data), rset, noop, quit.
 Within a login (logins.py): challenge (what refuses a token), signature (the last message of SCRAM); octets, or one for each time.
 An action is octets (a reply; CRLF is added), a function of the Peer (may return a reply, may end the connection),
 or a list: one action for each time, None being the normal course.
@@ -21,6 +22,7 @@ from .servers import PASSWORD, USER
 from .wire import Ended, Wire
 
 OFFER = ("PIPELINING", "SIZE 104857600", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
+CHUNKING = (*OFFER, "CHUNKING")
 
 
 class Over(Exception):
@@ -28,12 +30,16 @@ class Over(Exception):
 
 
 class Message:
-    def __init__(self, mail, recipients, wire):
-        self.mail, self.recipients, self.wire = mail, recipients, wire
+    """wire: its octets as they came, without the end mark or, in chunks, without the commands."""
+
+    def __init__(self, mail, recipients, wire, chunked=False):
+        self.mail, self.recipients, self.wire, self.chunked = mail, recipients, wire, chunked
 
     @property
     def content(self):
         """Un-stuffed, without the end mark."""
+        if self.chunked:
+            return self.wire
         lines = self.wire.split(b"\r\n")
         return b"\r\n".join(line[1:] if line.startswith(b".") else line for line in lines)
 
@@ -51,7 +57,9 @@ class Peer:
         self.ended = None
         self.handshake_error = None
         self.authenticated = False
+        self.resting = False  # waits for a command, and no transaction is open
         self._mail, self._recipients = None, []
+        self._chunks, self._refused = None, False  # of the message under way; one of them was not taken
 
     def lines(self, verb):
         return [line for line, _ in self.commands if line.upper().startswith(verb.encode())]
@@ -69,7 +77,10 @@ class Peer:
                 self._handshake()
             self._act("greeting", b"220 " + NAME.encode() + b" ESMTP scripted")
             while True:
-                self._command(self.wire.read_line())
+                self.resting = self.authenticated and self._mail is None
+                line = self.wire.read_line()
+                self.resting = False
+                self._command(line)
         except Ended as end:
             self.ended = end.how
         except ssl.SSLError as error:
@@ -155,6 +166,7 @@ class Peer:
             self.wire.send(b"503 5.5.1 nested MAIL\r\n")
         elif self._act("mail", b"250 2.1.0 sender ok"):
             self._mail, self._recipients = argument, []
+            self._chunks, self._refused = None, False
 
     def _on_rcpt(self, argument):
         if self._mail is None:
@@ -181,14 +193,42 @@ class Peer:
         rest = bytes(body[end + 5 :])
         self.wire.push_back(rest)
         message = Message(self._mail, self._recipients, bytes(body[2 : end + 2]) if end else b"")
-        self.body = b""
-        self._mail = None
+        self._over()
+        self.messages.append(message)
+        self._act("end", b"250 2.0.0 queued as %d" % len(self.messages))
+
+    def _on_bdat(self, argument):
+        """RFC 3030 2: the octets have to be taken in whatever the reply; after a chunk that was refused all others are."""
+        size, _, last = argument.strip().partition(b" ")
+        begun = self._chunks is not None
+        self._chunks = self._chunks or bytearray()
+        self.body = self._chunks
+        missing = int(size)
+        while missing:
+            octets = self.wire.read()
+            self.wire.push_back(octets[missing:])
+            self._chunks += octets[:missing]
+            missing -= min(missing, len(octets))
+        if not self._recipients or self._refused:
+            self.wire.send(b"503 5.5.1 no chunk is expected\r\n")
+            return
+        if not begun:
+            self._act("body")
+        if not last:
+            self._refused = not self._act("chunk", b"250 2.0.0 chunk taken")
+            return
+        message = Message(self._mail, self._recipients, bytes(self._chunks), chunked=True)
+        self._over()
         self.messages.append(message)
         self._act("end", b"250 2.0.0 queued as %d" % len(self.messages))
 
     def _on_rset(self, _argument):
-        self._mail = None
+        self._over()
         self._act("rset", b"250 2.0.0 forgotten")
+
+    def _over(self):
+        self.body, self._chunks = b"", None
+        self._mail, self._recipients = None, []
 
     def _on_noop(self, _argument):
         self._act("noop", b"250 2.0.0 ok")
@@ -228,7 +268,7 @@ class ScriptedUpstream:
             pass
         self._listener.close()
         for peer in self.peers:
-            peer.wire.close()
+            peer.wire.abandon()
 
     def _accept(self):
         while True:
@@ -268,6 +308,10 @@ class ScriptedUpstream:
 
     def wait_peer(self, condition, timeout=20, what="a connection as expected"):
         return wait_until(lambda: next((peer for peer in self.peers if condition(peer)), None), timeout, what)
+
+    def wait_settled(self, timeout=20):
+        """Until every connection has ended or is between two transactions, as those are that the proxy keeps ready."""
+        wait_until(lambda: all(peer.ended or peer.resting for peer in self.peers), timeout, "every upstream connection to settle")
 
     def wait_ended(self, timeout=20):
         wait_until(lambda: all(peer.ended for peer in self.peers), timeout, "every upstream connection to end")
