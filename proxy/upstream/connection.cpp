@@ -45,6 +45,7 @@ smtp::ClientEvent Connection::next() {
         smtp::ClientEvent told = client_.next();
         if (std::holds_alternative<event::StartTls>(told)) {
             started_ = reactor_.now();
+            heard_ = false;
             channel_->start_tls();
             continue;
         }

@@ -299,7 +299,8 @@ std::shared_ptr<Wire> ScriptedUpstream::connect() {
     auto wire = Wire::make(reactor_, {.peer_address = "198.51.100.25:465",
                                       .tls = options.plan,
                                       .implicit_tls = options.tls == Tls::implicit,
-                                      .writes_at_once = options.writes_at_once});
+                                      .writes_at_once = options.writes_at_once,
+                                      .offers_session = options.offers_session});
     wire->set_window(options.window);
     conversations_.push_back(std::make_unique<Peer>(*this, wire));
     return wire;

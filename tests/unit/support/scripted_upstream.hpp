@@ -79,6 +79,7 @@ class ScriptedUpstream {
         bool writes_at_once = false;
         std::size_t window = std::numeric_limits<std::size_t>::max();  // of each new connection
         std::size_t reply_pieces = 1;  // each reply arrives in so many segments
+        bool offers_session = false;   // each new connection, an earlier one of TLS
     };
 
     explicit ScriptedUpstream(FakeReactor& reactor) : ScriptedUpstream(reactor, Options()) {}

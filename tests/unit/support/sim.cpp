@@ -146,6 +146,7 @@ class FakeDialer::Attempt final : public Dial {
 
 std::unique_ptr<Dial> FakeDialer::dial(std::function<void(DialResult)> on_result) {
     ++dials_;
+    if (on_dial) on_dial();
     DialPlan plan = otherwise;
     if (!plans.empty()) {
         plan = std::move(plans.front());

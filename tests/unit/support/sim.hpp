@@ -97,6 +97,7 @@ class Wire : public std::enable_shared_from_this<Wire> {
         // write() is with the kernel when it returns, if the window allows; else only after an
         // event.
         bool writes_at_once = false;
+        bool offers_session = false;  // an earlier one, in its handshake
     };
     static std::shared_ptr<Wire> make(FakeReactor& reactor, Options options);
 
@@ -195,6 +196,7 @@ class FakeDialer final : public Dialer {
         : reactor_(reactor), connect_(std::move(connect)) {}
     [[nodiscard]] std::unique_ptr<Dial> dial(std::function<void(DialResult)> on_result) override;
 
+    std::function<void()> on_dial = {};  // before each
     std::deque<DialPlan> plans;
     DialPlan otherwise;
     [[nodiscard]] std::size_t dials() const noexcept { return dials_; }

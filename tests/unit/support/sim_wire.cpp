@@ -45,6 +45,9 @@ class Wire::Memory final : public Channel {
         if (!wire_->verified_) return std::nullopt;
         return VerifiedAccess::make();
     }
+    [[nodiscard]] bool offered_session() const noexcept override {
+        return wire_->options_.offers_session && wire_->tls_ != TlsPhase::none;
+    }
     [[nodiscard]] std::string peer_address() const override { return wire_->options_.peer_address; }
     void close() override;
     void abort() override { wire_->leave(Fate::aborted); }

@@ -180,6 +180,40 @@ TEST_CASE("dropped in any state it leaves nothing and says nothing") {
     place.expect_nothing_left();
 }
 
+TEST_CASE("an upstream that breaks off over an earlier TLS session is dialled once more, at once") {
+    for (const auto tls : {ScriptedUpstream::Tls::implicit, ScriptedUpstream::Tls::starttls}) {
+        Place place;
+        place.first.options = {.tls = tls, .plan = TlsPlan::fails, .offers_session = true};
+        place.providers[0] = make_provider(place.reactor, place.first, "first", 1);
+        place.providers[0]->pool.reset();
+        SUBCASE("it works without") {
+            place.dialer(0).on_dial = [&, dials = 0]() mutable {
+                if (++dials == 2) place.first.options.plan = TlsPlan::succeeds;
+            };
+            place.start();
+            CHECK(place.connected_to() == "first");
+            CHECK(place.log.count("upstream_failed") == 0);
+            CHECK(place.providers[0]->breaker.closed());
+        }
+        SUBCASE("it works in no way") {
+            place.start(1);
+            CHECK(place.failure().kind == FailureKind::tls);
+            CHECK(place.log.count("upstream_failed") == 1);
+        }
+        SUBCASE("it had answered") {
+            place.first.options.plan = TlsPlan::succeeds;
+            place.first.deviations = {{.step = Step::auth, .then = Then::end_cut}};
+            place.start(1);
+            CHECK(place.failure().kind == FailureKind::lost);
+            CHECK(place.dialer(0).dials() == 1);
+            place.expect_nothing_left();
+            return;
+        }
+        CHECK(place.dialer(0).dials() == 2);
+        place.expect_nothing_left();
+    }
+}
+
 TEST_CASE("the probe learns what is offered, leaves its connection to the pool, and tells once") {
     Place place;
     place.keep_ready(0);
