@@ -30,6 +30,7 @@ std::vector<std::string> expected_log_keys() {
             "user",
             "upstream_tls",
             "upstream_cipher",
+            "upstream_resumed",
             "upstream_address",
             "account",
             "mechanism",
