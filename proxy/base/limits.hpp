@@ -40,10 +40,11 @@ inline constexpr std::size_t recipient_overshoot = 1000;
 // the limit, before we hang up.
 inline constexpr std::size_t body_discard = 64 * 1024 * 1024;
 
-// Back-pressure between the two sides of a session: reading stops above, resumes below. Two records
-// keep an upstream busy; what it is slow to take is better left with the kernel than with us.
-inline constexpr std::size_t pending_high = 32 * 1024;
-inline constexpr std::size_t pending_low = 16 * 1024;
+// Back-pressure between the two sides of a session: reading stops above, resumes below. A record on
+// its way and one behind it keep an upstream busy; what it is slow to take is better left with the
+// kernel than with us.
+inline constexpr std::size_t pending_high = 16 * 1024;
+inline constexpr std::size_t pending_low = 8 * 1024;
 // Replies owed to a downstream that does not read them: above this its commands wait.
 inline constexpr std::size_t pending_replies = 16 * 1024;
 

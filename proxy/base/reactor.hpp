@@ -31,8 +31,8 @@ class Reactor {
     // Runs the function after the current callback has returned: the only place where objects that
     // may be on the call stack are destroyed.
     virtual void defer(std::function<void()> function) = 0;
-    // For other threads: runs the function on the loop's own, in the order of the calls. The reactor
-    // must be there; where it has ended already, the function is destroyed unrun.
+    // For other threads: runs the function on the loop's own, in the order of the calls. The
+    // reactor must be there; where it has ended already, the function is destroyed unrun.
     virtual void post(std::function<void()> function) = 0;
 };
 

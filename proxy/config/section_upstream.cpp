@@ -124,10 +124,9 @@ constexpr std::array rows{
         "max_connections", "number", "10", "",
         "Connections to it at once; further sessions wait their turn, within timeouts.queue.",
         read_count<&Upstream::max_connections, 1, 10'000>},
-    Key<Upstream>{
-        "idle_connections", "number", "2", "",
-        "Connections kept ready for the next message; 0: each message has its own.",
-        read_count<&Upstream::idle_connections, 0, 10'000>},
+    Key<Upstream>{"idle_connections", "number", "2", "",
+                  "Connections kept ready for the next message; 0: each message has its own.",
+                  read_count<&Upstream::idle_connections, 0, 10'000>},
     Key<Upstream>{"idle_timeout", "duration", R"("30s")", "",
                   "How long a connection is kept without being used.",
                   read_duration<&Upstream::idle_timeout, 0, day>},

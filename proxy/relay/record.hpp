@@ -28,10 +28,10 @@ struct TransactionRecord {
     std::vector<std::string> repairs;  // bare_lf, bare_cr
     // To the upstream: new, ready (it was used before), replaced (that one had died: a new one).
     std::string_view connection = "";
-    upstream::Timings login;           // zero but for `queue` when a connection was ready
-    Duration envelope{};               // MAIL to the answer to DATA
-    Duration body{};                   // 354 to end-of-data
-    Duration reply_wait{};             // end-of-data to the upstream's reply
+    upstream::Timings login;  // zero but for `queue` when a connection was ready
+    Duration envelope{};      // MAIL to the answer to DATA
+    Duration body{};          // 354 to end-of-data
+    Duration reply_wait{};    // end-of-data to the upstream's reply
 
     void add_recipient(std::string path);
     [[nodiscard]] std::size_t octets() const noexcept;  // of memory, about

@@ -2,6 +2,7 @@
 // and session_upstream.cpp.
 #include "relay/session.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/limits.hpp"
@@ -94,16 +95,13 @@ bool Session::step_login() {
 bool Session::step_downstream() {
     if (held()) return false;
     if (server_.phase() == smtp::Server::Phase::securing) return secure();
-    if (!body_blocked()) {
-        smtp::ServerEvent told = server_.next();
-        const bool quiet = std::holds_alternative<smtp::server_event::NeedInput>(told) ||
-                           std::holds_alternative<smtp::server_event::Paused>(told);
-        if (!quiet) {
-            std::visit([this](auto& event) { on(std::move(event)); }, told);
-            return true;
-        }
-    }
-    return read_downstream();
+    if (body_blocked()) return false;
+    smtp::ServerEvent told = server_.next();
+    const bool quiet = std::holds_alternative<smtp::server_event::NeedInput>(told) ||
+                       std::holds_alternative<smtp::server_event::Paused>(told);
+    if (quiet) return read_downstream();
+    std::visit([this](auto& event) { on(std::move(event)); }, told);
+    return true;
 }
 
 bool Session::read_downstream() {
@@ -159,6 +157,14 @@ bool Session::held() const noexcept {
            server_.errors() > settings_->server.prompt_errors;
 }
 
+// Refusals that came together (of a batch) are paid for one by one.
+void Session::watch_hold() {
+    if (!held()) return hold_.stop();
+    const std::uint64_t paid = std::max(errors_paid_, settings_->server.prompt_errors);
+    const auto unpaid = static_cast<Duration::rep>(server_.errors() - paid);
+    hold_.watch(Timer::error_delay, server_.errors(), settings_->error_delay * unpaid);
+}
+
 void Session::hold_over() {
     errors_paid_ = server_.errors();
     flush();  // before the next one is made
@@ -209,8 +215,7 @@ void Session::set_deadlines() {
             securing ? settings_->tls_handshake : settings_->downstream_idle);
     }
     watch_pace();
-    hold_.watch(held() ? Timer::error_delay : Timer::none, server_.errors(),
-                settings_->error_delay);
+    watch_hold();
     upstream::Connection* const upstream = connection();
     // A login that was passed through is the downstream's for as long as its session lasts.
     const bool spare =

@@ -104,6 +104,7 @@ class Session {
     void too_slow();
     void part(std::string_view end, const smtp::Reply& farewell);
     [[nodiscard]] bool held() const noexcept;
+    void watch_hold();
     void hold_over();
     void upstream_idle_over();
     void finish();
@@ -191,8 +192,8 @@ class Session {
     Upstream upstream_;
     upstream::Connector::Providers opened_for_;  // among which it was chosen
     std::unique_ptr<upstream::Pool::Expectation> expectation_;
-    std::unique_ptr<Login> login_;               // the AUTH exchange under way
-    std::shared_ptr<const auth::User> user_;     // who has logged in, of ours
+    std::unique_ptr<Login> login_;              // the AUTH exchange under way
+    std::shared_ptr<const auth::User> user_;    // who has logged in, of ours
     std::unique_ptr<Transaction> transaction_;  // none: between two
     std::function<void(Session&)> on_end_;
     SessionRecord record_;

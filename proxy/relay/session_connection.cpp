@@ -1,6 +1,6 @@
 // Where a session's upstream connections come from and go to: borrowed from the pool for a
-// transaction, or its own where a login or XCLIENT makes it so; replaced when one that was kept turns
-// out to be dead; let go.
+// transaction, or its own where a login or XCLIENT makes it so; replaced when one that was kept
+// turns out to be dead; let go.
 #include <utility>
 
 #include "base/log.hpp"
@@ -60,9 +60,9 @@ void Session::adopt(std::unique_ptr<upstream::Connection> connection) {
     upstream_ = std::move(connection);
 }
 
-// A connection that was used before, that has died or lost its senses meanwhile, and of whose message
-// the upstream has no octet: nobody need hear of it. Once, so that a broken upstream is not asked for
-// ever.
+// A connection that was used before, that has died or lost its senses meanwhile, and of whose
+// message the upstream has no octet: nobody need hear of it. Once, so that a broken upstream is not
+// asked for ever.
 bool Session::may_replace() {
     upstream::Connection* const upstream = connection();
     return upstream != nullptr && upstream->reused() && transaction_ &&
@@ -89,8 +89,8 @@ void Session::replace(const Failure& failure) {
           .slot_of = provider});
 }
 
-// The transaction is over. What others may use goes back; what is this session's alone stays, at its
-// next transaction's disposal; what is not certain to be clean is closed.
+// The transaction is over. What others may use goes back; what is this session's alone stays, at
+// its next transaction's disposal; what is not certain to be clean is closed.
 void Session::release() {
     upstream::Connection* const upstream = connection();
     if (upstream == nullptr) return drop_connection();

@@ -1,9 +1,9 @@
-// The transaction under way in a session: its envelope, kept whole until the body has begun, so that
-// it can be said again on another connection; how far it has come; what it will be told.
+// The transaction under way in a session: its envelope, kept whole until the body has begun, so
+// that it can be said again on another connection; how far it has come; what it will be told.
 //
 // MAIL is answered at once and travels with the first RCPT; DATA is answered at once when a
-// recipient stands. So the downstream may be ahead of the upstream by one step, and what it was told
-// is remembered here.
+// recipient stands. So the downstream may be ahead of the upstream by one step, and what it was
+// told is remembered here.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,11 @@
 namespace waxseal::relay {
 
 struct Recipient {
-    enum class State : std::uint8_t { unanswered, accepted, refused };  // as the downstream knows it
+    enum class State : std::uint8_t {
+        unanswered,
+        accepted,
+        refused
+    };  // as the downstream knows it
     smtp::server_event::Rcpt command;
     State state = State::unanswered;
 };
@@ -43,8 +47,8 @@ struct Transaction {
     // not with an upstream.
     std::optional<std::size_t> next_reply;
     std::optional<smtp::Reply> verdict;  // known before the body's end: what it will get there
-    TimePoint since;  // the phase under way
-    bool body_begun = false;  // part of it may be with the upstream
+    TimePoint since;                     // the phase under way
+    bool body_begun = false;             // part of it may be with the upstream
 
     // The envelope is said, or said again: refused recipients are left out.
     void begin_replies() {

@@ -198,7 +198,8 @@ void Client::body(std::string_view decoded) {
 // What is large enough goes out as it comes; what is not waits for more, since each chunk costs a
 // command and a reply, and nothing is gained by an unfinished message that is there earlier.
 void Client::chunk(std::string_view decoded) {
-    if (scratch_.empty() && decoded.size() >= limits::chunk) return write_chunk(Step::chunk, decoded);
+    if (scratch_.empty() && decoded.size() >= limits::chunk)
+        return write_chunk(Step::chunk, decoded);
     scratch_.append(decoded);
     if (scratch_.size() < limits::chunk) return;
     write_chunk(Step::chunk, scratch_);

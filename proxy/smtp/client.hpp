@@ -1,10 +1,11 @@
 // The client machine: the side of SMTP that faces an upstream. Acts in, octets out; replies in,
 // events out.
 //
-// RFC 5321 (4.3.1 sequencing), RFC 3207 (STARTTLS), RFC 4954 (AUTH), RFC 2920 (PIPELINING), RFC 3030
-// (CHUNKING), XCLIENT_README. No socket, no clock, no callback. Every command sent puts its step
-// into a queue; every reply is matched with the step at the front, whose row in client_table.hpp
-// says what follows. A reply to a command that has not gone out yet is a violation.
+// RFC 5321 (4.3.1 sequencing), RFC 3207 (STARTTLS), RFC 4954 (AUTH), RFC 2920 (PIPELINING), RFC
+// 3030 (CHUNKING), XCLIENT_README. No socket, no clock, no callback. Every command sent puts its
+// step into a queue; every reply is matched with the step at the front, whose row in
+// client_table.hpp says what follows. A reply to a command that has not gone out yet is a
+// violation.
 //
 // Acts need not wait for replies: they go out at once where the upstream offers PIPELINING, and one
 // after the other, each when the one before was answered, where it does not. Where it offers

@@ -202,9 +202,7 @@ Client::Handled Client::on_message(Reply& reply) {
     return event::MessageReply{std::move(reply), false};
 }
 
-Client::Handled Client::on_reset(Reply& reply) {
-    return event::ResetReply{std::move(reply)};
-}
+Client::Handled Client::on_reset(Reply& reply) { return event::ResetReply{std::move(reply)}; }
 
 Client::Handled Client::on_quit(Reply&) {
     enter(Phase::finished);

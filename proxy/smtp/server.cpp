@@ -51,16 +51,16 @@ ServerEvent Server::next() {
     }
 }
 
-// Behind a RCPT whose answer is still to come: only another one, whole, and as long as no answer to
-// those before it can make a difference to it.
+// Behind a RCPT whose answer is still to come: only another one, whole, and as long as it cannot be
+// one too many, whatever the answers to those before it. (Each that is refused is an error, but the
+// most that can be beyond max_errors is bounded.)
 bool Server::may_run_ahead() const noexcept {
     if (owed_ != Owed::rcpt) return false;
     const std::size_t ahead = transaction_->unanswered.size();
     const bool room = ahead < limits::pipelined_recipients &&
                       transaction_->recipients + ahead < settings_.max_recipients;
     const std::string_view input = input_.front();
-    return room && errors_ + ahead < settings_.max_errors &&
-           errors_ + ahead <= settings_.prompt_errors && text::istarts_with(input, "RCPT ") &&
+    return room && errors_ < settings_.max_errors && text::istarts_with(input, "RCPT ") &&
            input.substr(0, limits::command_line).find("\r\n") != std::string_view::npos;
 }
 
@@ -181,15 +181,15 @@ ServerEvent Server::take_body() {
         const BodyVerdict verdict = judge();
         const DataFindings findings = body_->decoder.findings();
         body_.reset();
-        std::string().swap(scratch_);  // an idle session keeps no body buffer
         owed_ = Owed::message;
         return event::BodyEnd{verdict, findings};
     }
-    scratch_.clear();
-    while (scratch_.empty()) {
+    static thread_local std::string decoded;
+    decoded.clear();
+    while (decoded.empty()) {
         const std::string_view chunk = input_.front().substr(0, limits::read_block);
         if (chunk.empty()) return no_input();
-        const DataDecoder::Progress progress = body_->decoder.decode(chunk, scratch_);
+        const DataDecoder::Progress progress = body_->decoder.decode(chunk, decoded);
         input_.consume(progress.consumed);
         body_->ended = progress.ended;
         body_->consumed += progress.consumed;
@@ -199,13 +199,13 @@ ServerEvent Server::take_body() {
                 "message does not end");
         }
         if (judge() != BodyVerdict::acceptable) {
-            scratch_.clear();
+            decoded.clear();
             if (!std::exchange(body_->refusal_told, true)) return event::BodyRefused{judge()};
         }
         if (body_->ended) break;
     }
-    if (scratch_.empty()) return take_body();
-    return event::Body{scratch_};
+    if (decoded.empty()) return take_body();
+    return event::Body{decoded};
 }
 
 // Line endings and dots that go out shorter or longer never make a difference of half.

@@ -17,7 +17,8 @@
 //   octets; a machine that has finished() wants its output flushed and its channel closed.
 // Never: a command that came in clear carried out after STARTTLS, a line of an authentication
 // exchange read as a command, a credential left in memory that this machine has let go.
-// Views in events live until the next call of next().
+// Views in events live until the next call of next(), of any machine on the thread: what a body
+// decodes to is the thread's, and no session keeps 16 KiB for it.
 #pragma once
 
 #include <cstdint>

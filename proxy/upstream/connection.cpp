@@ -83,11 +83,10 @@ void Connection::lend() {
 
 bool Connection::reusable() const {
     const bool sound = !failure_ && channel_->end() == EndOfInput::none &&
-                       client_.phase() == smtp::Client::Phase::open &&
-                       !client_.awaits_go_ahead() && !client_.in_transaction();
-    const bool used_up =
-        client_.used_up() || client_.mails() >= provider_->max_transactions ||
-        reactor_.now() - opened_ >= limits::connection_age;
+                       client_.phase() == smtp::Client::Phase::open && !client_.awaits_go_ahead() &&
+                       !client_.in_transaction();
+    const bool used_up = client_.used_up() || client_.mails() >= provider_->max_transactions ||
+                         reactor_.now() - opened_ >= limits::connection_age;
     return sound && !used_up;
 }
 

@@ -1,7 +1,7 @@
 // One connection to an upstream: a channel and a client machine, moved as one. It performs STARTTLS
 // when the machine asks for it, hands the machine the proof of verification, and watches the
-// deadline of what is waited for. One that was kept after a transaction (upstream/pool.hpp) may have
-// died meanwhile without a word: until its first reply it has less time.
+// deadline of what is waited for. One that was kept after a transaction (upstream/pool.hpp) may
+// have died meanwhile without a word: until its first reply it has less time.
 //
 // Flow: set_notify(); whenever notified, next() until NeedInput. After acts on client(), flush()
 // (next() does it too).
@@ -55,8 +55,8 @@ class Connection {
     void recover() noexcept { use_ = Use::recovering; }
     // It was lent before: what goes wrong with it may be its age.
     [[nodiscard]] bool reused() const noexcept { return use_ != Use::fresh; }
-    // It has offered an earlier TLS session and got no answer but the end (base/channel.hpp): without
-    // one it may well work.
+    // It has offered an earlier TLS session and got no answer but the end (base/channel.hpp):
+    // without one it may well work.
     [[nodiscard]] bool offered_in_vain() const noexcept {
         return !heard_ && channel_->offered_session();
     }
@@ -81,8 +81,8 @@ class Connection {
   private:
     enum class Use : std::uint8_t {
         fresh,
-        lent,    // again, and nothing has come from the upstream since
-        proved,  // lent again, and the upstream has answered
+        lent,        // again, and nothing has come from the upstream since
+        proved,      // lent again, and the upstream has answered
         recovering,  // given back; what it was asked last is not answered yet
     };
     void wake();

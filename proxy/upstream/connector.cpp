@@ -181,7 +181,9 @@ void Connector::login_failed(const smtp::ClientEvent& told) {
     Failure failure{FailureKind::lost, "the upstream closed the connection"};
     const auto* const bad = std::get_if<event::Failed>(&told);
     if (bad != nullptr) failure = bad->failure;
-    const bool again = connection_->offered_in_vain() && !std::exchange(called_again_, true);
+    // A time that has run out was the device's, and is not to be spent twice.
+    const bool again = failure.kind != FailureKind::timeout && connection_->offered_in_vain() &&
+                       !std::exchange(called_again_, true);
     if (again) slot_ = connection_->take_slot();
     connection_->close();
     connection_->set_notify(nullptr);

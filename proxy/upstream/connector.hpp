@@ -1,6 +1,6 @@
 // Gets one session a connection that is logged in: upstreams are tried in order; for each one that
-// is ready (upstream/pool.hpp), or a slot, its credentials or those that the session brings along, a
-// dial, TLS, the login.
+// is ready (upstream/pool.hpp), or a slot, its credentials or those that the session brings along,
+// a dial, TLS, the login.
 //
 // Which is next: the first whose breaker is closed; with none, the first that may be probed; with
 // none, the first that is a last resort (upstream/breaker.hpp); each once. So an upstream that is

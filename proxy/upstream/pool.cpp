@@ -83,9 +83,9 @@ std::unique_ptr<Pool::Claim> Pool::claim(std::function<void()> notify) {
 }
 
 std::size_t Pool::waiting_for_openings() const noexcept {
-    return static_cast<std::size_t>(std::count_if(
-        claims_.begin(), claims_.end(),
-        [](const Claim* claim) { return !claim->slot_ && !claim->connection_; }));
+    return static_cast<std::size_t>(
+        std::count_if(claims_.begin(), claims_.end(),
+                      [](const Claim* claim) { return !claim->slot_ && !claim->connection_; }));
 }
 
 // Those that are being opened, and those that come back from a borrower.
@@ -227,11 +227,13 @@ void Pool::rearm() {
         const bool surplus = beyond != 0;
         if (surplus) --beyond;
         if (!held.ready) continue;
-        const TimePoint end = held.since + (surplus ? std::min(limits::surplus_connection, idle_limit())
-                                                    : idle_limit());
+        const TimePoint end =
+            held.since +
+            (surplus ? std::min(limits::surplus_connection, idle_limit()) : idle_limit());
         due = std::min(end, due.value_or(end));
     }
-    // One that comes too early looks and goes back to sleep: cheaper than an alarm set at each loan.
+    // One that comes too early looks and goes back to sleep: cheaper than an alarm set at each
+    // loan.
     if (!due || (next_sweep_ && *next_sweep_ <= *due)) return;
     next_sweep_ = due;
     const TimePoint now = reactor_.now();

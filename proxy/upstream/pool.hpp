@@ -2,22 +2,22 @@
 // between transactions; and who waits for one, in order.
 //
 // A connection is lent for one transaction and given back after it. It may be given back with
-// replies still to come (RSET after an abandoned envelope): it is lent again only when all have, and
-// were good. What was not clean is never kept: an error, an octet that nobody asked for, a body that
-// was not finished (threats: what one borrower has left must not meet the next). The next borrower
-// begins with RSET all the same.
+// replies still to come (RSET after an abandoned envelope): it is lent again only when all have,
+// and were good. What was not clean is never kept: an error, an octet that nobody asked for, a body
+// that was not finished (threats: what one borrower has left must not meet the next). The next
+// borrower begins with RSET all the same.
 //
-// How many are kept: `idle_connections` until `idle_timeout`, and those beyond for a moment, so that
-// devices that send one message after another do not meet a closed door each time. If the upstream
-// itself closes one that was idle, that time, less a quarter, becomes the limit.
-// Opening ahead: expect() says that a device will want one; if then fewer are at hand than are
-// expected, on_lack is called, and whoever opens one (upstream/keeper.hpp) holds an Opening meanwhile: a claim without a
-// connection waits for it rather than dial for itself.
+// How many are kept: `idle_connections` until `idle_timeout`, and those beyond for a moment, so
+// that devices that send one message after another do not meet a closed door each time. If the
+// upstream itself closes one that was idle, that time, less a quarter, becomes the limit. Opening
+// ahead: expect() says that a device will want one; if then fewer are at hand than are expected,
+// on_lack is called, and whoever opens one (upstream/keeper.hpp) holds an Opening meanwhile: a
+// claim without a connection waits for it rather than dial for itself.
 //
-// Flow: claim(), then poll the claim: a connection, or a slot with the duty to dial; give() back what
-// may be used again; close() at the end of the pool's time (a reload, a drain): claims go on being
-// answered with slots, and nothing is kept any more. Without it a connection that is kept would keep
-// its provider, and so the pool. Single-threaded; destroy outside its own calls.
+// Flow: claim(), then poll the claim: a connection, or a slot with the duty to dial; give() back
+// what may be used again; close() at the end of the pool's time (a reload, a drain): claims go on
+// being answered with slots, and nothing is kept any more. Without it a connection that is kept
+// would keep its provider, and so the pool. Single-threaded; destroy outside its own calls.
 #pragma once
 
 #include <cstddef>

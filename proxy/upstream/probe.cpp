@@ -35,11 +35,11 @@ void Probe::advance() {
 void Probe::leave(std::unique_ptr<Connection> connection) {
     const auto level = why_ == Why::unknown ? log::Level::info : log::Level::debug;
     log::emit(level, "upstream_ready",
-               {{"upstream", connection->provider()->name},
-                {"address", connection->peer_address()},
-                {"tls", connection->tls_details().version},
-                {"cipher", connection->tls_details().cipher_suite},
-                {"mechanism", connection->client().mechanism()}});
+              {{"upstream", connection->provider()->name},
+               {"address", connection->peer_address()},
+               {"tls", connection->tls_details().version},
+               {"cipher", connection->tls_details().cipher_suite},
+               {"mechanism", connection->client().mechanism()}});
     const auto provider = connection->provider();
     connection->set_notify(nullptr);
     if (provider->shares()) return provider->pool->give(std::move(connection));

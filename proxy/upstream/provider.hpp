@@ -42,7 +42,7 @@ struct Provider {
     std::optional<smtp::Credentials> credentials;  // each connection logs in with a copy
     Timeouts timeouts;
     Slots slots;
-    Duration idle_timeout{};  // how long a connection is kept between two transactions
+    Duration idle_timeout{};               // how long a connection is kept between two transactions
     std::uint64_t max_transactions = 100;  // on one connection
     // After login; what the next EHLO of a downstream is answered from.
     Memory<smtp::Capabilities> last_offer;
@@ -50,7 +50,7 @@ struct Provider {
     Memory<smtp::Credentials> last_used{};  // of those that the source gave
     Breaker breaker{};
     std::function<void()> on_failure{};  // the breaker has heard of one
-    bool xclient = false;  // it is told for whom we speak, if it offers to be
+    bool xclient = false;                // it is told for whom we speak, if it offers to be
     // Whether the dialer has a certificate for the handshake.
     smtp::ClientCertificate certificate = smtp::ClientCertificate::none;
 

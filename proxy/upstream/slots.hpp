@@ -1,11 +1,12 @@
-// How many connections to one upstream may exist at once, over all workers, and who waits, in order.
+// How many connections to one upstream may exist at once, over all workers, and who waits, in
+// order.
 //
 // Flow: request() at once gives a Request; granted() says whether it holds a slot now; notify is
 // called (through the reactor, never from inside request()) when that changes. Destroying the
-// Request gives the slot back, or leaves the queue. beside() makes another worker's door to the same
-// slots. After a reload the new Slots succeed() the old ones: all count as one from then on.
-// Threads: a Slots and its Requests belong to one worker, whose reactor must outlive what the others
-// do; what they share is locked.
+// Request gives the slot back, or leaves the queue. beside() makes another worker's door to the
+// same slots. After a reload the new Slots succeed() the old ones: all count as one from then on.
+// Threads: a Slots and its Requests belong to one worker, whose reactor must outlive what the
+// others do; what they share is locked.
 #pragma once
 
 #include <atomic>
@@ -33,8 +34,8 @@ class Slots {
     // capacity: a larger one grants waiters now, a smaller one takes effect as connections end.
     // Before any request().
     void succeed(const Slots& previous);
-    // Whether a connection that is not needed any more should go to a request of ours that waits. No:
-    // a request of a worker that has fewer connections has waited longer, and the slot is its.
+    // Whether a connection that is not needed any more should go to a request of ours that waits.
+    // No: a request of a worker that has fewer connections has waited longer, and the slot is its.
     [[nodiscard]] bool ours_first() const;
     // Over all workers.
     [[nodiscard]] std::size_t in_use() const;

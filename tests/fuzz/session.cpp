@@ -169,7 +169,8 @@ class Play {
             for (const log::Field& field : event.fields) accepted += accepted_in(field);
         fuzz::require(accepted <= world_.upstream.accepted() + said_,
                       "nothing is accepted that the upstream has not accepted");
-        // Who says our password without having been told it, as a device's name for one, leaks nothing.
+        // Who says our password without having been told it, as a device's name for one, leaks
+        // nothing.
         const bool known = told_.find(password) != std::string::npos;
         for (const std::string& wrong : check_all(world_))
             fuzz::require(known && wrong == "the password is logged", wrong.c_str());

@@ -195,11 +195,16 @@ def waxseal(directory):
 @pytest.fixture
 def hostile(waxseal, scripted):
     """hostile(script): a proxy that has met the upstream at its best, which from then on follows the script. Each message has a
-    connection of its own; kept=True: the first one finds one that is ready."""
+    connection of its own; kept=True: the first one finds one that is ready. tickets: sessions of TLS 1.3 that it gives out; a
+    handshake that fails with one is tried again without."""
 
-    def make(script, tls="implicit", upstream_options=None, kept=False, **options):
+    def make(script, tls="implicit", upstream_options=None, kept=False, tickets=0, **options):
         upstream = scripted(tls, **(upstream_options or {}))
-        options["upstream"] = (options.get("upstream") or {}) | ({} if kept else {"idle_connections": 0})
+        upstream.context.num_tickets = tickets
+        if kept:
+            options["server"] = {"workers": 1} | options.get("server", {})  # each worker keeps its own
+        else:
+            options["upstream"] = {"idle_connections": 0} | options.get("upstream", {})
         proxy = waxseal(upstream, **options)
         proxy.wait_offer("8BITMIME")
         if kept:

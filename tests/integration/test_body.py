@@ -4,16 +4,19 @@ exactly what was sent."""
 import pytest
 
 from support.messages import big_body, message, stuff
+from support.upstream import CHUNKING, OFFER
 
 HEAD = b"Subject: t\r\n\r\n"
+
+by_offer = pytest.mark.parametrize("offer", [OFFER, CHUNKING], ids=["DATA", "BDAT"])
 
 
 @pytest.fixture
 def relayed(waxseal, scripted):
     """relayed(content): sends it (as on the wire) through a proxy; (reply, upstream)."""
 
-    def send(wire, tls="implicit", line_endings="repair", pieces=None, **options):
-        upstream = scripted(tls)
+    def send(wire, tls="implicit", line_endings="repair", pieces=None, offer=OFFER, **options):
+        upstream = scripted(tls, offer=offer)
         with waxseal(upstream, listen={"line_endings": line_endings}, **options).client(timeout=120) as client:
             client.ehlo()
             client.open_data()
@@ -28,14 +31,16 @@ def relayed(waxseal, scripted):
     return send
 
 
+@by_offer
 @pytest.mark.parametrize("tls", ["implicit", "starttls"])
 @pytest.mark.parametrize("line_endings", ["repair", "reject"])
-def test_twenty_five_mebibytes_octet_for_octet(relayed, tls, line_endings):
+def test_twenty_five_mebibytes_octet_for_octet(relayed, tls, line_endings, offer):
     content = HEAD + big_body(25 * 1024 * 1024)
-    reply, upstream = relayed(stuff(content), tls, line_endings)
+    reply, upstream = relayed(stuff(content), tls, line_endings, offer=offer)
     assert reply.status == "250 2.0.0"
     assert len(upstream.messages) == 1
     assert upstream.messages[0].content == content
+    assert upstream.messages[0].chunked == (offer is CHUNKING)
 
 
 @pytest.mark.parametrize("content", [
@@ -43,23 +48,26 @@ def test_twenty_five_mebibytes_octet_for_octet(relayed, tls, line_endings):
     b"x" * 998 + b"\r\n", b"x" * 5000 + b"\r\n", b"." * 2000 + b"\r\n", bytes(range(1, 10)) + b"\x0b\x0c\x0e\x1b\x7f\r\n",
     "Grüße, 🦭\r\n".encode(), bytes(range(128, 256)) + b"\r\n", b"\r\n" * 100,
 ], ids=lambda content: repr(content[:12]))
+@by_offer
 @pytest.mark.parametrize("line_endings", ["repair", "reject"])
-def test_awkward_lines_arrive_as_they_are(relayed, content, line_endings):
-    reply, upstream = relayed(stuff(HEAD + content), line_endings=line_endings)
+def test_awkward_lines_arrive_as_they_are(relayed, content, line_endings, offer):
+    reply, upstream = relayed(stuff(HEAD + content), line_endings=line_endings, offer=offer)
     assert reply.status == "250 2.0.0"
     assert [message.content for message in upstream.messages] == [HEAD + content]
 
 
-def test_empty_message(relayed):
+@by_offer
+def test_empty_message(relayed, offer):
     """The end mark right after 354 (RFC 5321 4.1.1.4)."""
-    reply, upstream = relayed(b"")
+    reply, upstream = relayed(b"", offer=offer)
     assert reply.status == "250 2.0.0"
     assert [message.content for message in upstream.messages] == [b""]
 
 
-def test_every_octet_in_a_segment_of_its_own(relayed):
+@by_offer
+def test_every_octet_in_a_segment_of_its_own(relayed, offer):
     wire = stuff(HEAD + b"a\r\n.\r\n.b\r\n") + b".\r\n"
-    reply, upstream = relayed(None, pieces=[wire[i : i + 1] for i in range(len(wire))])
+    reply, upstream = relayed(None, pieces=[wire[i : i + 1] for i in range(len(wire))], offer=offer)
     assert reply.status == "250 2.0.0"
     assert [message.content for message in upstream.messages] == [HEAD + b"a\r\n.\r\n.b\r\n"]
 

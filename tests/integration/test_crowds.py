@@ -40,7 +40,7 @@ def test_two_thousand_tls13_sessions_at_once(waxseal, crowd):
 
     async def everybody():
         pairs = await gather(count, 200, begin)
-        assert crowd.open == count
+        wait_until(lambda: crowd.open == count)  # one that was kept may be on its way out, for another worker's place
         for number, (_, writer) in enumerate(pairs):
             writer.write(b"Subject: %d\r\n\r\nHello.\r\n.\r\n" % number)
         for reader, writer in pairs:
@@ -57,8 +57,9 @@ def test_two_thousand_tls13_sessions_at_once(waxseal, crowd):
 def test_five_thousand_idle_sessions(waxseal, crowd, capsys):
     """What each costs is printed; none leaves a descriptor or memory behind."""
     count = 5000
-    proxy = waxseal(crowd, limits=limits(count), log_level="info")
-    wait_until(lambda: crowd.most_open == 1 and crowd.open == 0)  # the proxy has asked what is offered
+    proxy = waxseal(crowd, {"idle_timeout": "1s"}, limits=limits(count), log_level="info")
+    proxy.wait_event("upstream_ready")
+    wait_until(lambda: crowd.open == 0)
 
     async def begin(_number):
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)

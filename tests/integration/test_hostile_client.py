@@ -9,7 +9,7 @@ from support.client import Client
 from support.messages import big_body, message
 from support.net import wait_until
 from support.proxy import sanitized
-from support.upstream import stall
+from support.upstream import CHUNKING, OFFER, stall
 
 HALF = b"Subject: half\r\n\r\nthe first half\r\n"
 # What is sent before the connection ends; the replies to what came before are read.
@@ -43,12 +43,14 @@ def recipients(count):
     return b"".join(b"RCPT TO:<b%d@example.test>\r\n" % number for number in range(count))
 
 
+@pytest.mark.parametrize("offer", [OFFER, CHUNKING], ids=["DATA", "BDAT"])
 @pytest.mark.parametrize("ending", ["fin", "rst", "half-close"])
 @pytest.mark.parametrize("phase", PHASES)
-def test_dies(waxseal, scripted, phase, ending):
+def test_dies(waxseal, scripted, phase, ending, offer):
     """The upstream sees no end mark and no message; a connection with a part of one goes; the next device notices nothing."""
-    upstream = scripted()
+    upstream = scripted(offer=offer)
     proxy = waxseal(upstream, {"max_connections": 1})
+    proxy.wait_offer("8BITMIME")
     with proxy.client() as client:
         play(client, PHASES[phase])
         if ending == "rst":
@@ -62,8 +64,9 @@ def test_dies(waxseal, scripted, phase, ending):
     upstream.wait_settled()
     assert upstream.messages == []
     for peer in upstream.peers:
-        content = bytes(peer.wire.inside).partition(b"DATA\r\n")[2]
-        assert b"\r\n.\r\n" not in content and not content.startswith(b".\r\n")
+        assert b" LAST\r\n" not in peer.wire.inside
+        content = bytes(peer.wire.inside).partition(b"BDAT " if offer is CHUNKING else b"DATA\r\n")[2]
+        assert offer is CHUNKING or b"\r\n.\r\n" not in content and not content.startswith(b".\r\n")
         if content:
             assert b"QUIT" not in content and b"RSET" not in content
             assert peer.ended in ("truncated", "reset", "fin", "close_notify")

@@ -50,6 +50,15 @@ def test_dies_in_the_handshake(hostile, tls, ending):
     nothing_leaked(upstream)
 
 
+@pytest.mark.parametrize("step, ending", [("handshake", drop), ("handshake", reset), ("greeting", drop)])
+def test_dies_when_a_session_is_offered(hostile, step, ending):
+    """It may be for the session: nobody hears of it, and the next handshake is a full one."""
+    proxy, upstream = hostile({step: [ending]}, tickets=1)
+    attempt(proxy, "250 2.0.0")
+    proxy.wait_event("tls_session_refused")
+    assert len(upstream.messages) == 2
+
+
 @pytest.mark.parametrize("ending", [drop, finish, reset])
 def test_dies_in_the_body(hostile, ending):
     """Noticed before the device has said all: it hears so at its end of data."""
@@ -68,8 +77,9 @@ def test_dies_in_the_body(hostile, ending):
 
 @pytest.mark.parametrize("ending", [drop, finish, reset])
 def test_dies_in_a_large_body(hostile, ending):
+    """Larger than what sockets and buffers hold."""
     proxy, upstream = hostile({"body": [ending]})
-    attempt(proxy, "451 4.4.2", message("first", big_body(3_000_000, dots=False)))
+    attempt(proxy, "451 4.4.2", message("first", big_body(24_000_000, dots=False)))
     not_completed(upstream)
 
 
@@ -94,7 +104,7 @@ def test_goes_away_between_two_messages(hostile, ending, pause):
         time.sleep(pause)
         return ending(peer)
 
-    proxy, upstream = hostile({"end": [leave]})
+    proxy, upstream = hostile({"end": [leave]}, kept=True)
     with proxy.client() as client:
         client.ehlo()
         assert client.transaction(message("first")).status == "250 2.0.0"
@@ -207,7 +217,7 @@ def test_asks_for_more_credentials_for_ever(hostile):
 def test_refuses_in_the_middle_of_the_body(hostile):
     """552 while content is still coming: the device hears it at the end of its data, the upstream gets no end mark."""
     proxy, upstream = hostile({"body": [says(b"552 5.3.4 too much", stall)]})
-    attempt(proxy, "552 5.3.4", message("first", big_body(5_000_000, dots=False)))
+    attempt(proxy, "552 5.3.4", message("first", big_body(24_000_000, dots=False)))
     not_completed(upstream)
 
 

@@ -16,7 +16,7 @@ def server(authority, certificate):
 @pytest.fixture
 def client(waxseal, server):
     """A device whose session is open, and whose proxy has asked the upstream what it offers."""
-    proxy = waxseal(server)
+    proxy = waxseal(server, {"idle_connections": 0})  # it takes one connection at a time
     server.log_in()
     server.expect(b"QUIT")
     server.expect(b"CONNECTION CLOSED")
@@ -27,25 +27,20 @@ def client(waxseal, server):
 
 
 def begin(client, server):
-    client.send(b"MAIL FROM:<a@example.test>\r\n")
+    assert client.command("MAIL FROM:<a@example.test>").status == "250 2.1.0"
+    client.send(b"RCPT TO:<b@example.test>\r\n")
     server.log_in()
     server.expect(b"MAIL FROM:<a@example.test>")
     server.type("250 2.1.0 ok")
-    assert client.reply().status == "250 2.1.0"
-
-
-def add_recipient(client, server):
-    client.send(b"RCPT TO:<b@example.test>\r\n")
     server.expect(b"RCPT TO:<b@example.test>")
     server.type("250 2.1.5 ok")
     assert client.reply().status == "250 2.1.5"
 
 
 def add_content(client, server):
-    client.send(b"DATA\r\n")
+    assert client.command("DATA").code == 354
     server.expect(b"DATA")
     server.type("354 go on")
-    assert client.reply().code == 354
     client.send(message("body"))
     server.expect(b"Hello.")
 
@@ -54,9 +49,9 @@ def add_content(client, server):
 @pytest.mark.parametrize("when", ["envelope", "body", "outcome"])
 def test_key_update(client, server, update, when):
     begin(client, server)
-    add_recipient(client, server)
     if when == "envelope":
         server.update_keys(update)
+        client.proxy.wait_text("KeyUpdate")
         reply = client.command("DATA")
     else:
         add_content(client, server)

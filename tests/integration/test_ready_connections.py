@@ -5,9 +5,9 @@ import time
 import pytest
 
 from support.attempts import attempt, not_completed
-from support.messages import big_body, message
+from support.messages import message
 from support.net import wait_until
-from support.upstream import CHUNKING, OFFER, drop, finish, reset, says, stall
+from support.upstream import CHUNKING, OFFER, drop, finish, says, stall
 
 SHORT = {"upstream_reply": "2s", "data_reply": "2s"}
 
@@ -28,15 +28,10 @@ def subjects(upstream):
 # They die
 
 
-DEATHS = [drop, finish, reset, stall, says(b"421 4.4.2 idle for too long", finish)]
-NAMES = ["drop", "finish", "reset", "stall", "421"]
-
-
-@pytest.mark.parametrize("death", DEATHS, ids=NAMES)
 @pytest.mark.parametrize("step", ["rset", "mail", "rcpt", "data"])
-def test_dead_connection_is_replaced_unseen(hostile, step, death):
-    """At any time before it has an octet of the message: the device hears 250, and the upstream has the message once."""
-    proxy, upstream = hostile({step: [death]}, kept=True, timeouts=SHORT)
+def test_silent_connection_is_replaced_unseen(hostile, step):
+    """Until there is an octet of the message. Other deaths: test_pool_deaths.py."""
+    proxy, upstream = hostile({step: [stall]}, kept=True, timeouts=SHORT)
     assert send(proxy, "first").status == "250 2.0.0"
     assert subjects(upstream) == [b"Subject: first"]
     end = proxy.wait_event("session_end", end="quit")
@@ -63,16 +58,6 @@ def test_replaced_once(hostile, death, expected):
     assert len(proxy.events("upstream_replaced")) == 1
 
 
-@pytest.mark.parametrize("offer", [OFFER, CHUNKING], ids=["DATA", "BDAT"])
-@pytest.mark.parametrize("step", ["body", "end"])
-def test_not_replaced_with_a_part_of_the_message(hostile, step, offer):
-    """It may be taken already: the device hears so, and does what it thinks best."""
-    proxy, upstream = hostile({step: [drop]}, kept=True, upstream_options={"offer": offer})
-    attempt(proxy, "451 4.4.2", message("first", big_body(50_000, dots=False)))
-    assert not proxy.events("upstream_replaced")
-    assert [b"second" in sent.content for sent in upstream.messages if b"second" in sent.content] == [True]
-
-
 def test_recipients_that_stand_are_said_again(hostile):
     """And those that were refused are not."""
     proxy, upstream = hostile({"rcpt": [None, b"550 5.1.1 no such user"], "data": [drop]}, kept=True)
@@ -90,19 +75,6 @@ def test_recipient_that_stands_is_refused_by_the_other_one(hostile):
     proxy, upstream = hostile({"rcpt": [None, b"550 5.1.1 no such user"], "data": [drop]}, kept=True)
     attempt(proxy, "451 4.4.2")
     not_completed(upstream)
-
-
-@pytest.mark.parametrize("words", [b"", b"421 4.4.2 idle for too long\r\n"], ids=["without a word", "421"])
-def test_closed_by_the_upstream_while_idle(hostile, words):
-    """It is not even tried."""
-    proxy, upstream = hostile({}, kept=True)
-    peer = upstream.peers[0]
-    peer.wire.send(words)
-    peer.wire.finish()
-    wait_until(lambda: peer.ended, what="the proxy to leave")
-    assert send(proxy, "first").code == 250
-    assert not proxy.events("upstream_replaced") and len(upstream.peers) == 2
-    assert [t["connection"] for t in proxy.wait_event("session_end", end="quit")["transactions"]] == ["new"]
 
 
 # They live

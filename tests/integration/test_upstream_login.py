@@ -27,9 +27,9 @@ def by_token(waxseal, directory):
     """by_token(upstream, "xoauth2", access): a proxy that finds this access token in its file, which .write() changes."""
     path = os.path.join(directory, "token")
 
-    def make(upstream, auth, access):
+    def make(upstream, auth, access, **keys):
         write_private(path, access + "\n")
-        proxy = waxseal(upstream, {"auth": auth, "password_file": None, "token_file": path})
+        proxy = waxseal(upstream, {"auth": auth, "password_file": None, "token_file": path} | keys)
         proxy.write_token = lambda access: write_private(path, access + "\n")
         return proxy
 
@@ -92,7 +92,7 @@ def test_initial_response_only_where_it_fits(by_token, scripted, auth, room):
 
 def test_token_is_read_anew_for_each_login(by_token, scripted):
     upstream = scripted(mechanisms=("XOAUTH2",), tokens={"token-1"})
-    proxy = by_token(upstream, "xoauth2", "token-1")
+    proxy = by_token(upstream, "xoauth2", "token-1", idle_connections=0)
     assert send(proxy, "one").code == 250
     upstream.tokens = {"token-2"}
     proxy.write_token("token-2")

@@ -5,7 +5,7 @@ import threading
 
 OFFER = b"250-mail.example.test\r\n250-8BITMIME\r\n250-PIPELINING\r\n250 AUTH PLAIN\r\n"
 REPLIES = {b"EHLO": OFFER, b"AUTH": b"235 2.7.0 ok\r\n", b"MAIL": b"250 2.1.0 ok\r\n", b"RCPT": b"250 2.1.5 ok\r\n", b"DATA": b"354 go\r\n",
-           b"QUIT": b"221 2.0.0 bye\r\n"}
+           b"RSET": b"250 2.0.0 ok\r\n", b"QUIT": b"221 2.0.0 bye\r\n"}
 
 
 class CrowdUpstream:

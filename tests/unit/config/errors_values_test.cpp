@@ -165,8 +165,11 @@ proxy_protocol = []
          {}},
         {R"(idle_connections = 2
 idle_timeout = "30s"
+max_transactions_per_connection = 1
 )",
-         {R"(f:3:20: [[upstream]] idle_connections: is not in this version yet; remove it, or write idle_connections = 0)"}},
+         {}},
+        {"max_transactions_per_connection = 0\n",
+         {R"(f:3:35: [[upstream]] max_transactions_per_connection: 0 is out of range; write max_transactions_per_connection from 1 to 1000000)"}},
         {"idle_connections = 0\n", {}},
     });
 }

@@ -27,8 +27,8 @@ std::vector<std::string> since_reset(const Conversation& one) {
     return {last.base(), one.commands.end()};
 }
 
-// The second device sends one message; what it and the upstream saw holds nothing of the first. If it
-// is the same connection, an RSET stands between.
+// The second device sends one message; what it and the upstream saw holds nothing of the first. If
+// it is the same connection, an RSET stands between.
 void expect_clean_message(World& world, Device& second) {
     CHECK(second.say("MAIL FROM:<c@example.com>\r\n") == "250 2.1.0 Ok\r\n");
     CHECK(second.say("RCPT TO:<d@example.com>\r\n") == "250 2.1.5 Recipient ok\r\n");
@@ -99,9 +99,12 @@ TEST_CASE("two accounts and two devices take turns over one slot, aborting in ev
         world.settings = second ? users : mine;
         Device& device = world.connect();
         const std::string name = second ? "b" : "a";
-        const std::vector<std::string> lines{"EHLO x\r\n", "MAIL FROM:<" + name + "@example.com>\r\n",
-                                             "RCPT TO:<to-" + name + "@example.com>\r\n", "DATA\r\n",
-                                             "body of " + name + "\r\n", ".\r\n"};
+        const std::vector<std::string> lines{"EHLO x\r\n",
+                                             "MAIL FROM:<" + name + "@example.com>\r\n",
+                                             "RCPT TO:<to-" + name + "@example.com>\r\n",
+                                             "DATA\r\n",
+                                             "body of " + name + "\r\n",
+                                             ".\r\n"};
         const std::size_t said = 1 + round / 2 % lines.size();
         for (std::size_t i = 0; i < said; ++i) device.say(lines[i]);
         if (said == lines.size()) ++whole;

@@ -12,8 +12,9 @@ using Then = Deviation::Then;
 
 namespace {
 
-const std::vector<std::string> script{"MAIL FROM:<a@example.com>\r\n", "RCPT TO:<b@example.com>\r\n",
-                                      "RCPT TO:<c@example.com>\r\n", "DATA\r\n", "body\r\n.\r\n"};
+const std::vector<std::string> script{"MAIL FROM:<a@example.com>\r\n",
+                                      "RCPT TO:<b@example.com>\r\n", "RCPT TO:<c@example.com>\r\n",
+                                      "DATA\r\n", "body\r\n.\r\n"};
 const std::string accepted = "250 2.0.0 Ok: queued as 1\r\n";
 
 // A session whose upstream connection has carried a message already.
@@ -53,11 +54,12 @@ const std::string good =
 }  // namespace
 
 TEST_CASE("replaced: whatever goes wrong at the first commands, the device gets its 250") {
-    const std::vector<Deviation> ends{{.then = Then::end_clean},
-                                      {.then = Then::end_cut},
-                                      {.then = Then::reset},
-                                      {.say = "421 4.4.2 idle too long\r\n"},
-                                      {.say = "421 4.4.2 idle too long\r\n", .then = Then::end_clean}};
+    const std::vector<Deviation> ends{
+        {.then = Then::end_clean},
+        {.then = Then::end_cut},
+        {.then = Then::reset},
+        {.say = "421 4.4.2 idle too long\r\n"},
+        {.say = "421 4.4.2 idle too long\r\n", .then = Then::end_clean}};
     for (const Step step : {Step::rset, Step::mail, Step::rcpt, Step::data}) {
         for (Deviation end : ends) {
             CAPTURE(to_string(step));

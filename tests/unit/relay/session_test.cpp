@@ -183,7 +183,8 @@ TEST_CASE("two messages over one upstream connection, with RSET, EHLO and refusa
     SUBCASE("RSET, and the next envelope in one segment") {
         device.say("MAIL FROM:<gone@example.com>\r\n");
         device.say("RCPT TO:<gone@example.com>\r\n");
-        CHECK(device.say("RSET\r\nMAIL FROM:<c@example.com>\r\nRCPT TO:<c@example.com>\r\nRSET\r\n") ==
+        CHECK(device.say(
+                  "RSET\r\nMAIL FROM:<c@example.com>\r\nRCPT TO:<c@example.com>\r\nRSET\r\n") ==
               ok + "250 2.1.0 Ok\r\n250 2.1.5 Recipient ok\r\n" + ok);
     }
     SUBCASE("EHLO in an envelope") {

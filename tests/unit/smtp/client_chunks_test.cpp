@@ -42,11 +42,11 @@ std::string lines(std::size_t octets) {
 
 TEST_CASE("client: a small body is one chunk, nothing of it stuffed, and waits for no 354") {
     const std::string body_text = "Hi\r\n.\r\n..\r\n";
-    const ClientScenario scenario =
-        chunked({{both(data(), body(body_text)), "", ""},
-                 {end_of_data(), "BDAT 11 LAST\r\n" + body_text, "250 2.0.0 Queued\r\n"},
-                 {both(mail("<a@b.c>"), rcpt("<d@e.f>")), envelope_commands, "250 ok\r\n250 ok\r\n"},
-                 {both(data(), end_of_data()), "BDAT 0 LAST\r\n", "250 2.0.0 Queued\r\n"}});
+    const ClientScenario scenario = chunked(
+        {{both(data(), body(body_text)), "", ""},
+         {end_of_data(), "BDAT 11 LAST\r\n" + body_text, "250 2.0.0 Queued\r\n"},
+         {both(mail("<a@b.c>"), rcpt("<d@e.f>")), envelope_commands, "250 ok\r\n250 ok\r\n"},
+         {both(data(), end_of_data()), "BDAT 0 LAST\r\n", "250 2.0.0 Queued\r\n"}});
     expect(scenario, envelope_events + "message 250 2.0.0 Queued\nmail 250 ok\nrcpt 250 ok\n" +
                          "message 250 2.0.0 Queued\n");
     expect_safe_everywhere(scenario);
@@ -81,10 +81,10 @@ TEST_CASE("client: a chunk that is refused ends the message, and LAST is never s
         CHECK(peer.client().phase() == Client::Phase::closing);
     }
     // When LAST is on its way already, the first refusal is the message's.
-    expect(chunked({{both(data(), both(body(large), end_of_data())),
-                     "BDAT " + size + "\r\n" + large + "BDAT 0 LAST\r\n",
-                     "552 5.3.4 Too big\r\n"}}),
-           envelope_events + "message 552 5.3.4 Too big\n");
+    expect(
+        chunked({{both(data(), both(body(large), end_of_data())),
+                  "BDAT " + size + "\r\n" + large + "BDAT 0 LAST\r\n", "552 5.3.4 Too big\r\n"}}),
+        envelope_events + "message 552 5.3.4 Too big\n");
 }
 
 TEST_CASE("client: what is no answer to BDAT") {

@@ -1,4 +1,5 @@
-// RCPT commands that stand behind one another: told at once, answered in order, whoever answers them.
+// RCPT commands that stand behind one another: told at once, answered in order, whoever answers
+// them.
 #include <doctest/doctest.h>
 
 #include "base/limits.hpp"
@@ -100,7 +101,10 @@ TEST_CASE("server: no more of them than a hundred, and none past the last error"
     CHECK(many.told().size() == limits::pipelined_recipients * 7);
     Envelope few(1000, 3);
     for (int i = 0; i < 6; ++i) few.server.receive("RCPT TO:<x@e.f>\r\n");
-    CHECK(few.told() == "<x@e.f><x@e.f><x@e.f>");
+    CHECK(few.told().size() == 6 * 7);
+    few.server.receive("RCPT TO:<x@e.f>\r\n");
+    for (int i = 0; i < 3; ++i) few.server.reply(make_reply(550, {5, 1, 1}, "No"));
+    CHECK(few.told() == "");
     for (int i = 0; i < 3; ++i) few.server.reply(make_reply(550, {5, 1, 1}, "No"));
     CHECK(std::holds_alternative<event::Violation>(few.server.next()));
     CHECK(few.output().ends_with("421 4.7.0 Too many errors; closing\r\n"));

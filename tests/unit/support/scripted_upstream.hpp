@@ -28,8 +28,8 @@ enum class Step {
     mail,
     rcpt,
     data,
-    body,  // each time octets of a message have come, before they are looked at; what is said then
-           // is its only reply
+    body,  // each time octets of a message have come, before they are looked at (of a chunk: when
+           // it is whole); what is said then is its only reply
     message,
     rset,
     quit,
