@@ -86,8 +86,12 @@ void Session::begin_body() {
 }
 
 // No recipient can be accepted any more: those that wait hear it now, what else comes in the
-// transaction hears it, too.
+// transaction hears it, too. After DATA (the envelope was said again) the body's end hears it.
 void Session::refuse_envelope(std::string_view outcome, const smtp::Reply& reply) {
+    if (transaction_->stage != Transaction::Stage::envelope) {
+        transaction_->verdict = reply;
+        return;
+    }
     end_transaction(outcome, reply);
     while (server_.owes()) server_.reply(reply);
     server_.doom(reply);
@@ -97,11 +101,7 @@ void Session::on(const event::MailReply& told) {
     if (!transaction_ || told.reply.positive()) return;
     if (may_replace()) return replace({FailureKind::lost, smtp::summary(told.reply)});
     const smtp::Reply reply = for_downstream(told.reply);
-    if (transaction_->stage == Transaction::Stage::envelope) {
-        refuse_envelope(outcome_of(reply), reply);
-    } else {
-        transaction_->verdict = reply;  // said again, after DATA
-    }
+    refuse_envelope(outcome_of(reply), reply);
     release();
 }
 
@@ -142,9 +142,7 @@ void Session::answer_recipient(Recipient& recipient, const smtp::Reply& reply) {
 
 void Session::fail_envelope(const smtp::Reply& reply) {
     drop_connection();
-    if (transaction_->stage == Transaction::Stage::envelope)
-        return refuse_envelope("deferred", reply);
-    transaction_->verdict = reply;
+    refuse_envelope("deferred", reply);
 }
 
 // The device was told 354 already: a refusal waits for the end of its body.

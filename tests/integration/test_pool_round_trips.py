@@ -188,44 +188,52 @@ def test_one_command_at_a_time_without_pipelining(waxseal, scripted, monkeypatch
 # Over a path that takes time
 
 
-def measured(waxseal, upstream, sessions=1, pipelined=False, **options):
-    """How often the proxy began to speak for each message, until all of it was there. As many messages as sessions."""
-    relay, flights = Relay(upstream.port, delay=0.1), []
-    try:
-        upstream.script = {"end": lambda peer: flights.append(relay.links[peer.number].flights) or b"250 2.0.0 queued"}
+@pytest.fixture
+def flights(waxseal):
+    """flights(upstream, sessions): for each session's message, how often the proxy has begun to speak on its connection, since
+    that was ready, until all of the message was there; with idle_connections=0: since it was asked for."""
+    relays = []
+
+    def measure(upstream, sessions, pipelined=False, **options):
+        relay, counts = Relay(upstream.port, delay=0.1), [0]
+        relays.append(relay)
+        upstream.script = {"end": lambda peer: counts.append(relay.links[peer.number].flights) or b"250 2.0.0 queued"}
         proxy = waxseal(upstream, upstream={"address": f"127.0.0.1:{relay.port}"} | options, env=workers(1))
         proxy.wait_event("upstream_ready")
-        proxy.wait_offer("8BITMIME")
-        before = None
+        upstream.wait_settled()
+        own = "idle_connections" in options
+        counts[0] = 0 if own else relay.links[0].flights
         for number in range(sessions):
-            with proxy.client(timeout=60) as client:
-                client.ehlo()
-                if before is None:
-                    upstream.wait_settled()
-                    before = relay.links[0].flights if not options else 0
-                if pipelined:
-                    client.send(b"MAIL FROM:<device@example.test>\r\n" + b"".join(map(rcpt, range(5))) + b"DATA\r\n")
-                    assert client.replies(7)[-1].code == 354
-                    assert client.finish(message(f"message-{number}")).code == 250
-                else:
-                    assert client.transaction(message(f"message-{number}")).code == 250
-    finally:
+            send(proxy, f"message-{number}", pipelined)
+        return [count - (0 if own else before) for before, count in zip(counts, counts[1:])]
+
+    yield measure
+    for relay in relays:
         relay.close()
-    return [now - then for then, now in zip([before, *flights] if not options else [0] * sessions, flights)]
+
+
+def send(proxy, token, pipelined):
+    if not pipelined:
+        return accepted(proxy, token)
+    with proxy.client(timeout=60) as client:
+        client.ehlo()
+        client.send(b"MAIL FROM:<device@example.test>\r\n" + b"".join(map(rcpt, range(5))) + b"DATA\r\n")
+        assert client.replies(7)[-1].code == 354
+        assert client.finish(message(token)).code == 250
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pipelined", [False, True], ids=["", "pipelined"])
-@pytest.mark.parametrize("offer, flights", [("BDAT", 2), ("DATA", 3)])
-def test_ready_connection(waxseal, scripted, offer, flights, pipelined):
+@pytest.mark.parametrize("pipelined", [False, True], ids=["one by one", "pipelined"])
+@pytest.mark.parametrize("offer, expected", [("BDAT", 2), ("DATA", 3)])
+def test_ready_connection(flights, scripted, offer, expected, pipelined):
     """RSET, MAIL and RCPT; [DATA;] the message."""
-    assert measured(waxseal, scripted(offer=OFFERS[offer]), 3, pipelined) == [flights] * 3
+    assert flights(scripted(offer=OFFERS[offer]), 3, pipelined) == [expected] * 3
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tls, offer, flights", [("implicit", "BDAT", 6), ("implicit", "DATA", 7),
-                                                 ("starttls", "BDAT", 7), ("starttls", "DATA", 8)])
-def test_connection_of_its_own(waxseal, scripted, tls, offer, flights):
+@pytest.mark.parametrize("tls, offer, expected", [("implicit", "BDAT", 6), ("implicit", "DATA", 7),
+                                                  ("starttls", "BDAT", 7), ("starttls", "DATA", 8)])
+def test_connection_of_its_own(flights, scripted, tls, offer, expected):
     """No more than a client needs that speaks to the upstream itself: [EHLO, STARTTLS,] ClientHello, Finished, EHLO (after STARTTLS
     together with Finished: there is no other greeting), AUTH, MAIL and RCPT, [DATA,] the message."""
-    assert measured(waxseal, scripted(tls, offer=OFFERS[offer]), 2, idle_connections=0) == [flights] * 2
+    assert flights(scripted(tls, offer=OFFERS[offer]), 2, idle_connections=0) == [expected] * 2

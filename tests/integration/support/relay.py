@@ -1,24 +1,19 @@
-"""A TCP relay between the proxy and an upstream: a network path that takes time, forgets connections or cuts them, and
-remembers who spoke when."""
+"""A TCP relay between the proxy and an upstream: a network path that takes time, forgets connections, and remembers who spoke
+when."""
 
 import asyncio
-import socket
-import struct
 import threading
 
 
 class Link:
     """One connection through the relay. flights: how often the proxy has begun to speak, at first or after the upstream has."""
 
-    def __init__(self, relay, loop, near):
-        self._relay, self._loop, self._near = relay, loop, near
+    def __init__(self):
         self.flights = 0
-        self.octets = {"up": 0, "down": 0}
         self.forgotten = False
         self._last = None
 
-    def note(self, way, octets):
-        self.octets[way] += len(octets)
+    def note(self, way):
         self.flights += way == "up" != self._last
         self._last = way
 
@@ -26,15 +21,6 @@ class Link:
         """As a firewall that has lost its state and says nothing: from now on no octet and no end gets through. (The octets are
         confirmed all the same: what that hides, a test with a network of its own has to show.)"""
         self.forgotten = True
-
-    def cut(self):
-        """RST to the proxy; the upstream sees the connection end."""
-
-        def abort():
-            self._near.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self._near.transport.abort()
-
-        self._loop.call_soon_threadsafe(abort)
 
 
 class Relay:
@@ -64,7 +50,7 @@ class Relay:
 
     async def _serve(self, reader, writer):
         far_reader, far_writer = await asyncio.open_connection(*self._to)
-        link = Link(self, self._loop, writer)
+        link = Link()
         self.links.append(link)
         await asyncio.gather(self._forward(link, "up", reader, far_writer), self._forward(link, "down", far_reader, writer))
         if not link.forgotten:
@@ -84,7 +70,7 @@ class Relay:
             if link.forgotten:
                 continue
             if octets:
-                link.note(way, octets)
+                link.note(way)
             under_way.put_nowait((self._loop.time() + self._delay, octets))
         if link.forgotten:
             delivery.cancel()
@@ -102,7 +88,7 @@ class Relay:
                     return writer.write_eof()
                 writer.write(octets)
                 await writer.drain()
-        except (ConnectionError, OSError, RuntimeError):
+        except (OSError, RuntimeError):  # either end has gone
             return writer.transport.abort()
 
     def close(self):

@@ -191,6 +191,27 @@ TEST_CASE("replaced, but a recipient that was accepted is not any more: for now,
     CHECK(listed(check_all(world)) == "");
 }
 
+TEST_CASE("replaced, but the new connection cannot do what was asked for") {
+    Kept world;
+    world.device.say("MAIL FROM:<a@example.com> SMTPUTF8\r\n");
+    world.device.say(script[1]);
+    std::size_t said = 2;
+    SUBCASE("before DATA") {}
+    SUBCASE("after DATA") {
+        CHECK(world.device.say("DATA\r\n").starts_with("354 "));
+        said = 4;
+    }
+    world.upstream.offer = {"PIPELINING"};
+    world.upstream.last().wire->end(EndOfInput::clean);
+    world.reactor.run_until_idle();
+    CHECK(world.device.listen() == "");
+    const std::string reply = world.device.say(said == 2 ? "DATA\r\n" : script[4]);
+    CHECK(reply.starts_with("550 5.6.7 "));
+    CHECK(world.upstream.accepted() == 1);
+    world.device.say("QUIT\r\n");
+    CHECK(listed(check_all(world)) == "");
+}
+
 TEST_CASE("replaced where the upstream is away: its failure is the answer") {
     Kept world;
     world.upstream.deviations = {{.step = Step::rset, .then = Then::end_clean}};
