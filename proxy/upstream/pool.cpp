@@ -38,7 +38,10 @@ std::unique_ptr<Slots::Request> Pool::Claim::slot() noexcept {
 }
 
 void Pool::Claim::dial_yourself() {
-    slot_ = (*pool_)->slots_.request([this] { wake(); });
+    // Told through the reactor, when this may have got what it wanted, and be gone.
+    slot_ = (*pool_)->slots_.request([notify = notify_] {
+        if (const auto call = *notify) call();
+    });
     if (slot_->granted()) wake();
 }
 
@@ -117,8 +120,8 @@ void Pool::offer(Place place) {
                                     [](const Claim* claim) { return !claim->connection_; });
     if (first != claims_.end()) {
         auto connection = take(place);
-        if (slots_.ours_first()) return serve(std::move(connection));
-        return dismiss(std::move(connection));
+        slots_.ours_first() ? serve(std::move(connection)) : dismiss(std::move(connection));
+        return fewer_come();  // it was one that others may have counted on
     }
     watch(place);
     place->ready = true;

@@ -257,6 +257,39 @@ def test_who_holds_one_and_goes_lets_the_next_have_it(waxseal, scripted):
     assert len(upstream.peers) == 2 and upstream.peers[0].ended != "quit"
 
 
+@pytest.mark.parametrize("first", ["keeps it", "breaks off"])
+def test_two_wait_while_one_comes_back(waxseal, scripted, first):
+    """The first waits for a slot, the second came when the connection was about to be free: that goes to the first, and if
+    it does not come back from there, the second gets one all the same."""
+    let_go = threading.Event()
+
+    def late(_peer):
+        assert let_go.wait(30)
+        return b"250 2.0.0 forgotten"
+
+    upstream = scripted()
+    proxy = start(waxseal, upstream, upstream={"max_connections": 1}, timeouts={"queue": "5s"})
+    upstream.script = {"rset": [None, late]}
+    holder, one, two = devices(proxy, 3)
+    holder.send(ENVELOPE)
+    assert [reply.code for reply in holder.replies(2)] == [250, 250]
+    one.send(ENVELOPE)
+    assert one.reply().code == 250 and holder.command("NOOP").code == 250
+    assert holder.command("RSET").code == 250
+    two.send(ENVELOPE)
+    assert two.reply().code == 250 and holder.command("NOOP").code == 250
+    let_go.set()
+    assert one.reply().code == 250 and one.command("DATA").code == 354
+    if first == "keeps it":
+        assert one.finish(message("one")).code == 250
+    else:
+        one.send(b"Subject: half\r\n")
+        one.reset()
+    assert two.reply().code == 250
+    assert two.command("DATA").code == 354 and two.finish(message("two")).code == 250
+    assert arrived(upstream) == ["one"] * (first == "keeps it") + ["two"]
+
+
 @pytest.mark.workers
 @pytest.mark.parametrize("count", [1, 4])
 def test_its_turn_comes_while_it_speaks(waxseal, scripted, count):

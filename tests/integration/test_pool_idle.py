@@ -1,5 +1,6 @@
 """How long connections are kept, and how they end: in time, with QUIT, and at a reload or the end of the program at once."""
 
+import contextlib
 import signal
 import threading
 
@@ -9,6 +10,7 @@ from support.messages import message
 from support.net import wait_until
 from support.pool import accepted, arrived, connections, never, once_each, start, workers
 from support.proxy import write_private
+from support.wire import Ended
 
 FAREWELL = b"421 4.4.2 idle for too long\r\n"
 
@@ -38,8 +40,9 @@ class Impatient(threading.Thread):
                 if idle[peer][0] * 0.05 >= self._seconds:
                     idle[peer] = (-1000, len(peer.commands))
                     self.closed += 1
-                    peer.wire.send(FAREWELL)
-                    peer.wire.finish()
+                    with contextlib.suppress(Ended, OSError):  # the proxy may go at the same moment
+                        peer.wire.send(FAREWELL)
+                        peer.wire.finish()
 
 
 def all_ended(upstream, how, of=slice(None)):

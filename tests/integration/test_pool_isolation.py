@@ -169,7 +169,8 @@ def two_accounts(directory, scripted, monkeypatch):
         for number, (account, password) in enumerate(ACCOUNTS.items()):
             file = os.path.join(directory, f"secret-{number}")
             write_private(file, password + "\n")
-            tables.append(upstream_table(directory, upstream, name=f"account-{number}", username=account, password_file=file, max_connections=1))
+            tables.append(upstream_table(directory, upstream, name=f"account-{number}", username=account, password_file=file,
+                                         max_connections=1))
         listen = [{"address": f"127.0.0.1:{port}", "upstream": [table["name"]]} for port, table in zip(ports.values(), tables)]
         made.append(Waxseal(directory, {"listen": listen, "upstream": tables}, port=next(iter(ports.values())), env=workers(count),
                             log_level="info"))
