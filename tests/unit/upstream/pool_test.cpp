@@ -363,3 +363,43 @@ TEST_CASE("pool: when what is opened ahead fails, who waited for it tries for it
     store.reactor.advance(1s);
     CHECK(customer.connection != nullptr);
 }
+
+TEST_CASE("pool: a slot whose turn came too late is told to nobody") {
+    Store store(1);
+    ConnectionPtr connection = store.get();
+    Store::Customer customer;
+    store.ask(customer);
+    // Granted, and its notification is on the way, when the customer looks for another reason.
+    connection->close();
+    connection.reset();
+    REQUIRE(customer.connector != nullptr);
+    (void)customer.connector->poll();
+    store.reactor.run_until_idle();
+    REQUIRE(customer.connection != nullptr);
+    CHECK(store.provider->slots.in_use() == 1);
+}
+
+TEST_CASE("pool: of two who wait the second is not forgotten when what comes back serves the first") {
+    Store store(1);
+    ConnectionPtr connection = store.get();
+    Store::Customer first;
+    store.ask(first);  // waits for a slot
+    envelope(*connection);
+    connection->client().reset();
+    store.pool().give(std::move(connection));
+    Store::Customer second;
+    second.connector = std::make_unique<upstream::Connector>(
+        store.reactor, upstream::Connector::Providers{store.provider},
+        upstream::Borrower{.label = "test"}, [&second] {
+            if (!second.connector || second.connection) return;
+            auto outcome = second.connector->poll();
+            if (outcome && *outcome) second.connection = std::move(**outcome);
+        });
+    store.reactor.run_until_idle();
+    REQUIRE(first.connection != nullptr);
+    // Broken off in its body.
+    first.connection->close();
+    first.connection.reset();
+    store.reactor.run_until_idle();
+    CHECK(second.connection != nullptr);
+}
