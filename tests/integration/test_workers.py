@@ -96,7 +96,7 @@ def unix_proxy(workers, upstream, path):
 def test_one_probe_for_all(workers, scripted):
     """At the start one worker asks the upstream; what it heard, all know."""
     upstream = scripted()
-    proxy = workers(upstream)
+    proxy = workers(upstream, upstream={"idle_connections": 0})
     proxy.wait_event("upstream_ready")
     upstream.wait_ended()
     assert len(upstream.peers) == 1
