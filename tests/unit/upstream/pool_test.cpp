@@ -379,7 +379,8 @@ TEST_CASE("pool: a slot whose turn came too late is told to nobody") {
     CHECK(store.provider->slots.in_use() == 1);
 }
 
-TEST_CASE("pool: of two who wait the second is not forgotten when what comes back serves the first") {
+TEST_CASE(
+    "pool: of two who wait the second is not forgotten when what comes back serves the first") {
     Store store(1);
     ConnectionPtr connection = store.get();
     Store::Customer first;

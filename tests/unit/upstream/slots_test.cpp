@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <vector>
+
 #include "unit/support/sim.hpp"
 
 using namespace waxseal;
@@ -269,4 +271,58 @@ TEST_CASE("with a smaller capacity one that waits asks spare holders until it ha
     reactor.run_until_idle();
     CHECK(comer->granted());
     CHECK(slots.in_use() == 1);
+}
+
+TEST_CASE("slots of two workers are the same, and each hears on its own reactor") {
+    FakeReactor here;
+    FakeReactor there;
+    Slots ours(here, 1);
+    Slots theirs = ours.beside(there);
+    Counter told;
+    RequestPtr held = ours.request(nullptr);
+    RequestPtr waits = theirs.request(told.count());
+    CHECK_FALSE(waits->granted());
+    CHECK(theirs.in_use() == 1);
+    CHECK_FALSE(theirs.any_free());
+    held.reset();
+    CHECK(waits->granted());
+    here.run_until_idle();
+    CHECK(told.calls == 0);
+    there.run_until_idle();
+    CHECK(told.calls == 1);
+}
+
+TEST_CASE(
+    "a connection that is free goes to a worker of ours, unless one with fewer has waited longer") {
+    FakeReactor here;
+    FakeReactor there;
+    Slots ours(here, 3);
+    Slots theirs = ours.beside(there);
+    std::vector<RequestPtr> held;
+    for (int i = 0; i < 2; ++i) held.push_back(ours.request(nullptr));
+    held.push_back(theirs.request(nullptr));
+    CHECK(ours.ours_first());
+    const RequestPtr first = theirs.request(nullptr);
+    const RequestPtr second = ours.request(nullptr);
+    CHECK_FALSE(ours.ours_first());  // two to one
+    CHECK(theirs.ours_first());
+    held.pop_back();  // theirs, and so it is granted to `first`
+    CHECK(first->granted());
+    CHECK(ours.ours_first());
+}
+
+TEST_CASE("what one worker keeps for comfort another may have") {
+    FakeReactor here;
+    FakeReactor there;
+    Slots ours(here, 1);
+    Slots theirs = ours.beside(there);
+    RequestPtr held = ours.request(nullptr);
+    held->spare([&] { held.reset(); });
+    Counter told;
+    const RequestPtr wants = theirs.request(told.count());
+    CHECK_FALSE(wants->granted());
+    here.run_until_idle();
+    CHECK(wants->granted());
+    there.run_until_idle();
+    CHECK(told.calls == 1);
 }
