@@ -125,7 +125,7 @@ constexpr std::array rows{
         "Connections to it at once; further sessions wait their turn, within timeouts.queue.",
         read_count<&Upstream::max_connections, 1, 10'000>},
     Key<Upstream>{"idle_connections", "number", "2", "",
-                  "Connections kept ready for the next message; 0: each message has its own.",
+                  "Connections that each worker keeps ready; 0: each message has its own.",
                   read_count<&Upstream::idle_connections, 0, 10'000>},
     Key<Upstream>{"idle_timeout", "duration", R"("30s")", "",
                   "How long a connection is kept without being used.",
