@@ -73,6 +73,9 @@ inline constexpr std::chrono::hours tls_session_shunned{1};
 
 // Connections to an upstream that are kept ready beyond idle_connections: how long.
 inline constexpr std::chrono::milliseconds surplus_connection{2000};
+// From when on its slot is for whoever waits elsewhere (another worker, a login that is passed
+// through): between two messages it is idle for less, and what takes its place costs a handshake.
+inline constexpr std::chrono::milliseconds spare_connection{50};
 // An upstream that closes idle connections sooner than this has another reason.
 inline constexpr std::chrono::milliseconds idle_limit_least{2000};
 // How long a connection may be used altogether. (Postfix: smtp_connection_reuse_time_limit, 300 s.)

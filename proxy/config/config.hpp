@@ -136,7 +136,7 @@ struct Upstream {
     unsigned max_connections = 10;
     unsigned idle_connections = 2;
     Milliseconds idle_timeout = std::chrono::seconds(30);
-    unsigned max_transactions_per_connection = 100;
+    unsigned max_transactions_per_connection = 1000;
 };
 
 // Who may log in where auth is local.

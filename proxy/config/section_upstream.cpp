@@ -130,7 +130,7 @@ constexpr std::array rows{
     Key<Upstream>{"idle_timeout", "duration", R"("30s")", "",
                   "How long a connection is kept without being used.",
                   read_duration<&Upstream::idle_timeout, 0, day>},
-    Key<Upstream>{"max_transactions_per_connection", "number", "100", "",
+    Key<Upstream>{"max_transactions_per_connection", "number", "1000", "",
                   "Messages on one connection before a new one takes its place.",
                   read_count<&Upstream::max_transactions_per_connection, 1, 1'000'000>},
 };

@@ -126,7 +126,6 @@ void Pool::offer(Place place) {
     watch(place);
     place->ready = true;
     place->since = reactor_.now();
-    place->connection->slot().spare([this, place] { drop(place, false); });
     rearm();
 }
 
@@ -161,9 +160,10 @@ void Pool::look_at(Place place) {
 
 std::unique_ptr<Connection> Pool::take(Place place) {
     auto connection = std::move(place->connection);
+    const bool offered = place->offered;
     held_.erase(place);
     connection->set_notify(nullptr);
-    connection->slot().spare(nullptr);
+    if (offered) connection->slot().spare(nullptr);
     connection->lend();
     return connection;
 }
@@ -218,7 +218,13 @@ void Pool::sweep() {
         if (surplus) --beyond;
         const Duration limit =
             surplus ? std::min(limits::surplus_connection, idle_limit()) : idle_limit();
-        if (each->ready && now - each->since >= limit) drop(each, false);
+        if (!each->ready) continue;
+        if (now - each->since >= limit) {
+            drop(each, false);
+        } else if (!each->offered && now - each->since >= limits::spare_connection) {
+            each->offered = true;
+            each->connection->slot().spare([this, each] { drop(each, false); });
+        }
     }
     rearm();
 }
@@ -230,9 +236,10 @@ void Pool::rearm() {
         const bool surplus = beyond != 0;
         if (surplus) --beyond;
         if (!held.ready) continue;
+        const Duration limit =
+            surplus ? std::min(limits::surplus_connection, idle_limit()) : idle_limit();
         const TimePoint end =
-            held.since +
-            (surplus ? std::min(limits::surplus_connection, idle_limit()) : idle_limit());
+            held.since + (held.offered ? limit : std::min(limit, limits::spare_connection));
         due = std::min(end, due.value_or(end));
     }
     // One that comes too early looks and goes back to sleep: cheaper than an alarm set at each

@@ -70,8 +70,9 @@ class Pool {
   private:
     struct Held {
         std::unique_ptr<Connection> connection;
-        TimePoint since;     // it is idle
-        bool ready = false;  // nothing of the last borrower is still to come
+        TimePoint since;       // it is idle
+        bool ready = false;    // nothing of the last borrower is still to come
+        bool offered = false;  // its slot, to whoever has more use for it
     };
     using Place = std::list<Held>::iterator;
 

@@ -42,8 +42,8 @@ struct Provider {
     std::optional<smtp::Credentials> credentials;  // each connection logs in with a copy
     Timeouts timeouts;
     Slots slots;
-    Duration idle_timeout{};               // how long a connection is kept between two transactions
-    std::uint64_t max_transactions = 100;  // on one connection
+    Duration idle_timeout{};  // how long a connection is kept between two transactions
+    std::uint64_t max_transactions = 1000;  // on one connection
     // After login; what the next EHLO of a downstream is answered from.
     Memory<smtp::Capabilities> last_offer;
     CredentialSource credential_source{};   // with none: the credentials above
