@@ -202,18 +202,19 @@ def hostile(waxseal, scripted):
         upstream = scripted(tls, **(upstream_options or {}))
         upstream.context.num_tickets = tickets
         if kept:
-            options["server"] = {"workers": 1} | options.get("server", {})  # each worker keeps its own
+            # Each worker keeps its own; also where WAXSEAL_TEST_WORKERS wants several.
+            options.setdefault("env", proxy.environment(WAXSEAL_WORKERS="1"))
         else:
             options["upstream"] = {"idle_connections": 0} | options.get("upstream", {})
-        proxy = waxseal(upstream, **options)
-        proxy.wait_offer("8BITMIME")
+        met = waxseal(upstream, **options)
+        met.wait_offer("8BITMIME")
         if kept:
             upstream.wait_settled()
         else:
             upstream.wait_ended()
             upstream.peers.clear()
         upstream.script = script
-        return proxy, upstream
+        return met, upstream
 
     return make
 
