@@ -45,10 +45,11 @@ std::string describe(const log::Fields& session, const log::Fields& message) {
          << "  upstream  " << value(session, "upstream_address") << ", "
          << value(session, "upstream_tls") << ", " << value(session, "upstream_cipher")
          << ", certificate verified\n"
-         << "  time      connect " << value(message, "connect_ms") << " ms, TLS "
-         << value(message, "tls_ms") << " ms, login " << value(message, "login_ms")
-         << " ms, envelope " << value(message, "envelope_ms") << " ms, body "
-         << value(message, "body_ms") << " ms, reply " << value(message, "reply_ms") << " ms\n\n";
+         << "  time      connection " << value(message, "connection") << ": connect "
+         << value(message, "connect_ms") << " ms, TLS " << value(message, "tls_ms") << " ms, login "
+         << value(message, "login_ms") << " ms, envelope " << value(message, "envelope_ms")
+         << " ms, body " << value(message, "body_ms") << " ms, reply " << value(message, "reply_ms")
+         << " ms\n\n";
     return text.str();
 }
 
