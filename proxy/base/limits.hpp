@@ -33,6 +33,12 @@ inline constexpr std::size_t written_reply_line = 512;
 // RFC 5321 4.5.3.1.6 says 1000 for a text line; devices exceed it, and we never split one.
 inline constexpr std::size_t text_line = 64 * 1024;
 
+// Of a header block: what the editor holds until it knows the whole. (A list of two thousand
+// addresses has 80 KiB; Gmail takes 500 KB.)
+inline constexpr std::size_t header_block = 256 * 1024;
+// RFC 5322 2.1.1, without CRLF.
+inline constexpr std::size_t customary_line = 998;
+
 // Recipients beyond max_recipients that are only told so; each further one is an error. (Postfix:
 // smtpd_recipient_overshoot_limit.)
 inline constexpr std::size_t recipient_overshoot = 1000;
@@ -96,6 +102,11 @@ inline constexpr std::size_t sasl_rounds = 8;
 // what OWASP advises for stored passwords; more is time that an upstream takes from all sessions.
 inline constexpr unsigned scram_iterations_least = 4096;
 inline constexpr unsigned scram_iterations_most = 600'000;
+
+// Messages whose 250 was lost on its way to the device.
+inline constexpr std::size_t remembered_replies = 1000;
+// What a message that is collected before it is sent may hold in memory; more is in a file.
+inline constexpr std::size_t spool_memory = 1024 * 1024;
 
 // Clients whose connections are counted and whose refusals are told apart in the log: of more,
 // those that were not heard of for longest are forgotten.

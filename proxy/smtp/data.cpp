@@ -24,8 +24,6 @@ namespace waxseal::smtp {
 
 namespace {
 
-constexpr std::size_t customary_line = 998;  // RFC 5322 2.1.1, without CRLF
-
 using Word = std::uint64_t;
 constexpr Word ones = 0x0101010101010101;
 constexpr Word tops = ones << 7;
@@ -170,7 +168,7 @@ void DataDecoder::line_end(std::string& out) {
 // The present line is so much longer.
 void DataDecoder::measure(std::size_t octets) noexcept {
     const std::size_t length = line_length_ + octets;
-    if (line_length_ <= customary_line && length > customary_line) ++findings_.long_lines;
+    if (line_length_ <= limits::customary_line && length > limits::customary_line) ++findings_.long_lines;
     if (length > limits::text_line) findings_.endless_line = true;
     line_length_ = length;
 }
