@@ -39,6 +39,10 @@ enum class ListenTls { none, starttls, implicit, automatic };
 enum class ListenAuth { none, any, local, passthrough };
 enum class ClientCertificate { none, optional, required };
 enum class LineEndings { repair, reject };
+enum class ListenKind { device, strict };
+enum class LongLines { pass, fold, reject };
+enum class Buffer { stream, automatic, whole };
+enum class ReceivedAddress { show, hide };
 enum class UpstreamTls { implicit, starttls, none };
 enum class TlsVersion { tls12, tls13 };
 enum class Auth {
@@ -89,11 +93,19 @@ struct Certificate {
     std::string key_file;
 };
 
+// sender = { envelope = "…", header = "keep" | "rewrite", when = "always" | "foreign" }
+struct SenderRule {
+    std::string envelope;  // an addr-spec; empty: no rule
+    bool header = false;   // rewrite From and Sender as well
+    bool foreign = false;  // only for a sender whose domain is not in Config::own_domains
+};
+
 struct Listen {
     // The host of an Endpoint is always an IP address; "::" takes IPv4 as well; port 0: any free
     // one.
     ListenAddress address = Endpoint{"127.0.0.1", 2525};
     unsigned mode = 0660;  // of a UnixPath
+    ListenKind kind = ListenKind::device;
     ListenTls tls = ListenTls::none;
     bool require_tls = false;  // true as well where a client certificate is required
     bool legacy_tls = false;
@@ -104,9 +116,18 @@ struct Listen {
     ClientCertificate client_certificate = ClientCertificate::none;  // never with client_ca_file
     std::vector<Network> allow;                                      // never empty after load()
     ListenAuth auth = ListenAuth::none;
+    bool legacy_auth = false;  // AUTH= beside AUTH in the reply to EHLO
     std::vector<Network> proxy_protocol;
-    LineEndings line_endings = LineEndings::repair;
-    std::vector<std::string> upstream;  // names, in order; never empty after load()
+    LineEndings line_endings = LineEndings::repair;  // without the key: reject if kind is strict
+    LongLines long_lines = LongLines::pass;
+    Buffer buffer = Buffer::stream;
+    bool received = false;
+    ReceivedAddress received_address = ReceivedAddress::show;
+    std::string legacy_charset = "windows-1252";
+    SenderRule sender;
+    std::vector<std::string> senders;     // as in Route; empty: any
+    std::vector<std::string> recipients;  // "a@b.example" or "*@b.example"; empty: any
+    std::vector<std::string> upstream;    // names, in order; never empty after load()
 };
 // Whether who is in `allow` has still to prove who he is before MAIL: by AUTH, or by a client
 // certificate where the listener verifies them. Then, and only then, `allow` may be everyone
@@ -132,6 +153,7 @@ struct Upstream {
     std::string password_file;  // absolute; this or token_file, never both
     std::string token_file;     // absolute; read anew for each login
     Certificate certificate;    // our own, for the handshake; empty: none
+    SenderRule sender;
     bool xclient = false;
     unsigned max_connections = 10;
     unsigned idle_connections = 2;
@@ -142,12 +164,14 @@ struct Upstream {
 // Who may log in where auth is local.
 struct User {
     std::string name;
-    std::string password_file;         // absolute; this or password_hash
-    std::string password_hash;         // begins with "$"; not looked into here
-    std::string password_hash_place;   // FILE:LINE:COL, for whoever does
-    std::vector<Network> allow;        // from where; empty: from anywhere
-    std::vector<std::string> senders;  // reverse-paths, as in Route; empty: any
-    std::string upstream;              // a name; empty: those of the listener
+    std::string password_file;            // absolute; this or password_hash
+    std::string password_hash;            // begins with "$"; not looked into here
+    std::string password_hash_place;      // FILE:LINE:COL, for whoever does
+    std::vector<Network> allow;           // from where; empty: from anywhere
+    SenderRule sender;                    // before that of the listener
+    std::vector<std::string> senders;     // reverse-paths, as in Route; empty: any
+    std::vector<std::string> recipients;  // as in Listen; empty: any
+    std::string upstream;                 // a name; empty: those of the listener
 };
 
 // The first one whose conditions are all met says where a transaction goes; an empty condition is
@@ -179,6 +203,7 @@ struct Timeouts {
     Milliseconds data_reply = std::chrono::minutes(10);
     Milliseconds queue = std::chrono::seconds(30);
     Milliseconds drain = std::chrono::seconds(30);
+    Milliseconds lost_reply_memory = std::chrono::minutes(10);  // 0: off
 };
 
 struct Log {
@@ -190,8 +215,9 @@ struct Config {
     std::string file;  // as given; empty when there was none
     // Our own name in greeting and EHLO: [server] hostname, else the host's, else [127.0.0.1].
     std::string hostname;
-    std::string state_dir;  // absolute; made when something is kept there
-    unsigned workers = 0;   // event loops, each with a thread; 0: as many as there are processors
+    std::string state_dir;                 // absolute; made when something is kept there
+    std::vector<std::string> own_domains;  // lower case; what a rule for foreign senders is not for
+    unsigned workers = 0;  // event loops, each with a thread; 0: as many as there are processors
     std::vector<Listen> listen;
     std::vector<Upstream> upstream;
     std::vector<User> user;
