@@ -78,7 +78,7 @@ LineReader::Result LineReader::find(std::string_view buffer) {
     for (std::size_t i = scanned_; i < buffer.size(); scanned_ = ++i) {
         const char c = buffer[i];
         const bool after_cr = i > 0 && buffer[i - 1] == '\r';
-        if (c == '\n' && !after_cr) return Illegal{"bare LF"};
+        if (c == '\n' && !after_cr && ends_ == Ends::crlf) return Illegal{"bare LF"};
         if (c != '\n' && after_cr) return Illegal{"bare CR"};
         if (c == '\0') return Illegal{"NUL"};
         const std::size_t length = discarded_ + i + 1;
@@ -94,7 +94,8 @@ LineReader::Result LineReader::finish(std::string_view rest) noexcept {
     discarded_ = 0;
     scanned_ = 0;
     if (too_long) return TooLong{rest.size()};
-    return Line{rest.substr(0, rest.size() - 2), rest.size()};
+    const bool bare_lf = !rest.ends_with("\r\n");
+    return Line{rest.substr(0, rest.size() - (bare_lf ? 1 : 2)), rest.size(), bare_lf};
 }
 
 // The line's end is not there yet. Once it can only be too long its octets need not be kept, except

@@ -1,9 +1,9 @@
 // Command lines, as the server machine reads them: cut from the stream (LineReader), then
 // recognised (parse_command).
 //
-// RFC 5321 2.3.8 (CRLF is the only line end), 4.1.1 (commands), 4.5.3.1.4 (length). What follows
-// the verb is left to path.hpp and parameters.hpp. Lines are views into the caller's buffer:
-// nothing is copied here, and nothing is kept but two counters.
+// RFC 5321 2.3.8 (CRLF is the only line end; devices are allowed LF), 4.1.1 (commands), 4.5.3.1.4
+// (length). What follows the verb is left to path.hpp and parameters.hpp. Lines are views into the
+// caller's buffer: nothing is copied here, and nothing is kept but two counters.
 #pragma once
 
 #include <cstddef>
@@ -63,21 +63,23 @@ struct Command {
 // Flow: find() over the whole front of the buffer, whenever there is more of it; then consume what
 //   the result says (`discard` or `length`) before the next find(). Illegal and Endless end the
 //   session: no line comes after them. The tail of a line that was too long is not executed: it is
-//   skipped to its CRLF.
+//   skipped to its end.
 class LineReader {
   public:
-    // `limit` counts the CRLF.
-    explicit LineReader(std::size_t limit) : limit_(limit) {}
+    enum class Ends : std::uint8_t { crlf, lf_too };
+    // `limit` counts the line's end.
+    explicit LineReader(std::size_t limit, Ends ends = Ends::crlf) : limit_(limit), ends_(ends) {}
 
     struct NeedInput {
         std::size_t discard = 0;  // octets of an over-long line, to be consumed now
     };
     struct Line {
-        std::string_view text;  // without CRLF
-        std::size_t length;     // octets to consume, CRLF included
+        std::string_view text;  // without its end
+        std::size_t length;     // octets to consume, the end included
+        bool bare_lf = false;
     };
     struct TooLong {         // told once, when the end of the over-long line was found
-        std::size_t length;  // octets to consume, CRLF included
+        std::size_t length;  // octets to consume, the end included
     };
     struct Illegal {            // in a line: the stream cannot be trusted any more
         std::string_view what;  // "bare LF", "bare CR", "NUL"
@@ -98,6 +100,7 @@ class LineReader {
     [[nodiscard]] Result wait(std::string_view buffer) noexcept;
 
     std::size_t limit_;
+    Ends ends_;
     std::size_t scanned_ = 0;    // octets of the buffer known to hold no line end
     std::size_t discarded_ = 0;  // octets of the present over-long line already given up
 };

@@ -15,7 +15,10 @@ namespace waxseal::smtp {
 namespace event = server_event;
 
 Server::Server(const ServerSettings& settings)
-    : settings_(settings), lines_(limits::command_line), offered_size_(settings.max_message_size) {}
+    : settings_(settings),
+      lines_(limits::command_line, settings.reading == Reading::tolerant ? LineReader::Ends::lf_too
+                                                                         : LineReader::Ends::crlf),
+      offered_size_(settings.max_message_size) {}
 
 Server::~Server() {
     input_.wipe();
@@ -61,7 +64,7 @@ bool Server::may_run_ahead() const noexcept {
                       transaction_->recipients + ahead < settings_.max_recipients;
     const std::string_view input = input_.front();
     return room && errors_ < settings_.max_errors && text::istarts_with(input, "RCPT ") &&
-           input.substr(0, limits::command_line).find("\r\n") != std::string_view::npos;
+           input.substr(0, limits::command_line).find('\n') != std::string_view::npos;
 }
 
 Server::Handled Server::take_line() {
@@ -89,13 +92,28 @@ Server::Handled Server::take_line() {
 // A credential may be on the line: it is neither left in the queue nor in the copy.
 Server::Handled Server::on_line(const LineReader::Line& line) {
     blank_lines_ = line.text.empty() ? blank_lines_ + 1 : 0;
+    if (line.bare_lf) repairs_.add(Repair::bare_lf_command);
+    if (passed_over(line)) {
+        input_.wipe(line.length);
+        return std::nullopt;
+    }
     // A copy: the queue may let its memory go while the command is still being read.
     scratch_.assign(line.text);
     input_.wipe(line.length);
+    if (tolerant() && phase_ != Phase::authenticating) tidy_command(scratch_, repairs_);
     Handled handled = phase_ == Phase::authenticating ? take_response(scratch_) : execute(scratch_);
     wipe(scratch_);
     if (scratch_.capacity() > limits::command_line) std::string().swap(scratch_);
     return handled;
+}
+
+// An empty line between commands says nothing, and a few of them hurt nobody.
+bool Server::passed_over(const LineReader::Line& line) noexcept {
+    if (!tolerant() || !line.text.empty() || phase_ == Phase::authenticating ||
+        blank_lines_ > tolerated_blank_lines)
+        return false;
+    repairs_.add(Repair::blank_line);
+    return true;
 }
 
 Server::Handled Server::on_long_line(const LineReader::TooLong& line) {
@@ -143,8 +161,19 @@ std::size_t Server::line_limit() const noexcept {
 Server::Handled Server::execute(std::string_view line) {
     const Command command = parse_command(line);
     const ServerTable::Row& row = ServerTable::row(command.verb);
-    if (row.batch == ServerTable::Batch::sync && !input_.empty() && offers(row.verb))
-        return out_of_step(row.verb);
+    const bool behind =
+        row.batch == ServerTable::Batch::sync && !input_.empty() && offers(row.verb);
+    const bool message_behind = behind && tolerant() && row.verb == Verb::data;
+    if (behind && !message_behind) return out_of_step(row.verb);
+    Handled handled = carry_out(command);
+    if (!message_behind || handled || phase_ == Phase::finished) return handled;
+    // DATA was refused here: what stands behind it is a message and no command.
+    end();
+    return event::Violation{violation::message_behind_refusal};
+}
+
+Server::Handled Server::carry_out(const Command& command) {
+    const ServerTable::Row& row = ServerTable::row(command.verb);
     if (row.needs != ServerTable::Needs::nothing && in_clear()) {
         answer(make_reply(530, {5, 7, 0}, "Must issue a STARTTLS command first"));
     } else if (!offers(row.verb)) {
@@ -263,11 +292,27 @@ void Server::greet() {
     enter(Phase::greeted);
 }
 
+namespace {
+
+// "AUTH PLAIN LOGIN" once more, as drafts of RFC 2554 had it: "AUTH=PLAIN LOGIN".
+void add_legacy_auth(Reply& reply) {
+    const auto line = std::ranges::find_if(
+        reply.lines, [](const std::string& one) { return one.starts_with("AUTH "); });
+    if (line == reply.lines.end()) return;
+    std::string legacy = *line;
+    legacy[4] = '=';
+    reply.lines.insert(std::next(line), std::move(legacy));
+}
+
+}  // namespace
+
 void Server::hello(const Capabilities& offer) {
     if (phase_ == Phase::finished) return;
     assert(owed_ == Owed::hello || owed_ == Owed::helo);
     if (std::exchange(owed_, Owed::nothing) == Owed::hello) {
-        say(write_ehlo(settings_.hostname, with_own_security(offer)));
+        Reply reply = write_ehlo(settings_.hostname, with_own_security(offer));
+        if (settings_.legacy_auth) add_legacy_auth(reply);
+        say(reply);
         if (offer.size_limit != 0) offered_size_ = std::min(offered_size_, offer.size_limit);
     } else {
         say(make_reply(250, settings_.hostname));
@@ -328,7 +373,15 @@ void Server::after_rcpt(const Reply& reply) {
 }
 
 void Server::after_data(const Reply& reply) {
-    if (!input_.empty()) {
+    if (!input_.empty() && tolerant()) {
+        repairs_.add(Repair::pipelined);
+        if (!reply.intermediate()) {
+            answer(reply);
+            end();
+            violation_ = violation::message_behind_refusal;
+            return;
+        }
+    } else if (!input_.empty()) {
         // What has arrived would be content after a 354 and commands after a refusal: never guess.
         shut_down(make_reply(
             554, {5, 5, 0}, "Protocol synchronization error: wait for the reply to DATA; closing"));

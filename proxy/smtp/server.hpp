@@ -15,6 +15,9 @@
 //   StartTls the owner lets output() go out, begins the handshake and then says secured().
 //   Everything else (NOOP, RSET, VRFY, mistakes) is answered here. output()/sent() carry the
 //   octets; a machine that has finished() wants its output flushed and its channel closed.
+// With Reading::tolerant what devices do wrong is understood where it can be (tolerance.hpp), and a
+//   message that comes before the answer to DATA is taken when the answer is 354; when it is
+//   another the connection ends, because what is a message must not be read as commands.
 // Never: a command that came in clear carried out after STARTTLS, a line of an authentication
 // exchange read as a command, a credential left in memory that this machine has let go.
 // Views in events live until the next call of next(), of any machine on the thread: what a body
@@ -22,6 +25,7 @@
 #pragma once
 
 #include <cstdint>
+#include <expected>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,6 +41,7 @@
 #include "smtp/parameters.hpp"
 #include "smtp/path.hpp"
 #include "smtp/reply.hpp"
+#include "smtp/tolerance.hpp"
 
 namespace waxseal::smtp {
 
@@ -57,6 +62,8 @@ struct ServerSettings {
     std::vector<std::string> auth_mechanisms = {};  // upper case, as offered; none: no AUTH
     bool require_auth = false;                      // for MAIL
     std::uint64_t max_auth_failures = 3;            // at least 1; the next command gets 421
+    Reading reading = Reading::strict;
+    bool legacy_auth = false;  // "AUTH=" in the EHLO reply beside "AUTH ", for who knows only that
 };
 
 // Why a body cannot be passed on. The connection stays in step: input is read up to the true end of
@@ -70,6 +77,8 @@ inline constexpr std::string_view proxy_header =
     "PROXY header on a listener without proxy_protocol";
 inline constexpr std::string_view http = "HTTP request";
 inline constexpr std::string_view data_behind_starttls = "data sent in clear behind STARTTLS";
+inline constexpr std::string_view message_behind_refusal =
+    "a message sent before the reply to DATA, which was refused";
 }  // namespace violation
 
 namespace server_event {
@@ -230,6 +239,8 @@ class Server {
     // The last 4yz or 5yz that a command got, whoever gave it: "530 5.7.0 Authentication required".
     [[nodiscard]] const std::string& last_refusal() const noexcept { return last_refusal_; }
     [[nodiscard]] Phase phase() const noexcept { return phase_; }
+    // What had to be tolerated since the last call.
+    [[nodiscard]] Repairs take_repairs() noexcept { return repairs_.take(); }
 
   private:
     friend struct ServerTable;
@@ -244,6 +255,9 @@ class Server {
     [[nodiscard]] Handled on_long_line(const LineReader::TooLong& line);
     [[nodiscard]] ServerEvent on_illegal(const LineReader::Illegal& illegal);
     [[nodiscard]] Handled execute(std::string_view line);
+    [[nodiscard]] Handled carry_out(const Command& command);
+    [[nodiscard]] bool tolerant() const noexcept { return settings_.reading == Reading::tolerant; }
+    [[nodiscard]] bool passed_over(const LineReader::Line& line) noexcept;
     [[nodiscard]] Handled take_response(std::string_view line);
     [[nodiscard]] ServerEvent take_body();
     [[nodiscard]] ServerEvent no_input();
@@ -261,6 +275,8 @@ class Server {
     [[nodiscard]] BodyVerdict judge() const noexcept;
     [[nodiscard]] bool endless() const noexcept;
 
+    [[nodiscard]] std::expected<ParsedPath, PathError> path(std::string_view text, PathKind kind);
+    [[nodiscard]] std::string parameters_of(const ParsedPath& parsed, PathKind kind);
     [[nodiscard]] Handled on_hello(const Command& command);
     [[nodiscard]] Handled on_mail(const Command& command);
     [[nodiscard]] Handled on_rcpt(const Command& command);
@@ -290,7 +306,7 @@ class Server {
     std::uint64_t offered_size_;
     std::optional<ServerTransaction> transaction_;
     std::optional<ServerBody> body_;
-    std::string hello_name_;
+    std::optional<std::string> hello_name_;  // none: neither EHLO nor HELO was said
     std::string last_refusal_;
     std::string scratch_;
     std::string_view violation_;  // a pending end to tell: see reply() for DATA
@@ -298,6 +314,8 @@ class Server {
     std::uint32_t junk_ = 0;
     std::uint32_t auth_failures_ = 0;
     std::uint32_t blank_lines_ = 0;  // in a row
+    Phase after_tls_ = Phase::greeted;
+    Repairs repairs_;
     bool secured_ = false;
     Trust trust_ = Trust::none;
 };

@@ -42,7 +42,9 @@ void Server::count_junk() noexcept {
 }
 
 Server::Handled Server::on_hello(const Command& command) {
-    if (command.argument.empty()) {
+    if (command.argument.empty() && tolerant()) {
+        repairs_.add(Repair::no_hello_name);
+    } else if (command.argument.empty()) {
         answer(make_reply(501, {5, 5, 4}, "Your name is missing: EHLO host.example.com"));
         return std::nullopt;
     }
@@ -50,23 +52,33 @@ Server::Handled Server::on_hello(const Command& command) {
     const bool aborted =
         std::exchange(transaction_, std::nullopt).has_value() && phase_ != Phase::doomed;
     count_junk();
-    hello_name_.assign(command.argument);
+    hello_name_.emplace(command.argument);
     owed_ = esmtp ? Owed::hello : Owed::helo;
-    return event::Hello{hello_name_, esmtp, aborted};
+    return event::Hello{*hello_name_, esmtp, aborted};
+}
+
+std::expected<ParsedPath, PathError> Server::path(std::string_view text, PathKind kind) {
+    return tolerant() ? read_path(text, kind, settings_.hostname, repairs_)
+                      : parse_path(text, kind);
+}
+
+std::string Server::parameters_of(const ParsedPath& parsed, PathKind kind) {
+    return tolerant() ? keep_parameters(parsed.rest, kind, repairs_) : std::string(parsed.rest);
 }
 
 Server::Handled Server::on_mail(const Command& command) {
+    if (!hello_name_) repairs_.add(Repair::no_hello_after_tls);
     const auto text = after_keyword(command.argument, "FROM:");
     if (!text) {
         answer(make_reply(501, {5, 5, 4}, "Syntax: MAIL FROM:<address>"));
         return std::nullopt;
     }
-    auto parsed = parse_path(*text, PathKind::reverse);
+    auto parsed = path(*text, PathKind::reverse);
     if (!parsed) {
         answer(make_reply(501, {5, 1, 7}, "Bad sender address: " + parsed.error().reason));
         return std::nullopt;
     }
-    auto parameters = parse_mail_parameters(parsed->rest);
+    auto parameters = parse_mail_parameters(parameters_of(*parsed, PathKind::reverse));
     if (!parameters) {
         answer(parameters.error());
         return std::nullopt;
@@ -97,12 +109,12 @@ Server::Handled Server::on_rcpt(const Command& command) {
         answer(make_reply(501, {5, 5, 4}, "Syntax: RCPT TO:<address>"));
         return std::nullopt;
     }
-    auto parsed = parse_path(*text, PathKind::forward);
+    auto parsed = path(*text, PathKind::forward);
     if (!parsed) {
         answer(make_reply(501, {5, 1, 3}, "Bad recipient address: " + parsed.error().reason));
         return std::nullopt;
     }
-    auto parameters = parse_rcpt_parameters(parsed->rest);
+    auto parameters = parse_rcpt_parameters(parameters_of(*parsed, PathKind::forward));
     if (!parameters) {
         answer(parameters.error());
         return std::nullopt;

@@ -57,7 +57,9 @@ Server::Handled Server::on_starttls(const Command& command) {
     }
     const bool aborted =
         std::exchange(transaction_, std::nullopt).has_value() && phase_ != Phase::doomed;
-    hello_name_.clear();
+    // A device that does not say EHLO again has introduced itself all the same.
+    after_tls_ = tolerant() && hello_name_ ? Phase::ready : Phase::greeted;
+    hello_name_.reset();
     offered_size_ = settings_.max_message_size;
     trust_ = Trust::none;
     answer(make_reply(220, {2, 0, 0}, "Ready to start TLS"));
@@ -73,13 +75,14 @@ void Server::secured() {
         end();
         violation_ = violation::data_behind_starttls;
     } else if (phase_ == Phase::securing) {
-        enter(Phase::greeted);
+        enter(after_tls_);
     }
 }
 
 Server::Handled Server::on_auth(const Command& command) {
     count_junk();
-    const std::string_view name = command.argument.substr(0, command.argument.find(' '));
+    const std::string_view given = command.argument.substr(0, command.argument.find(' '));
+    const std::string_view name = tolerant() ? mechanism_meant(given) : given;
     const auto& offered = settings_.auth_mechanisms;
     const auto mechanism =
         std::find_if(offered.begin(), offered.end(),
@@ -92,11 +95,12 @@ Server::Handled Server::on_auth(const Command& command) {
         refusal = make_reply(501, {5, 5, 4}, "Syntax: AUTH mechanism");
     } else if (mechanism == offered.end()) {
         refusal = make_reply(504, {5, 5, 4}, "This mechanism is not offered");
-    } else if (name.size() < command.argument.size()) {
-        const std::string_view text = command.argument.substr(name.size() + 1);
+    } else if (given.size() < command.argument.size()) {
+        std::string_view text = command.argument.substr(given.size() + 1);
+        if (tolerant()) text = tidy_response(text);
         initial = text == "=" ? Secret() : decode(text);
         // Spaces at its end are taken off commands, but base64 has none.
-        if (!initial || scratch_.ends_with(' ')) refusal = not_base64();
+        if (!initial || (!tolerant() && scratch_.ends_with(' '))) refusal = not_base64();
     }
     if (refusal) {
         answer(*refusal);
@@ -109,6 +113,7 @@ Server::Handled Server::on_auth(const Command& command) {
 }
 
 Server::Handled Server::take_response(std::string_view line) {
+    if (tolerant()) line = tidy_response(line);
     if (line == "*")
         return cancel_auth(make_reply(501, {5, 0, 0}, "Authentication cancelled"), "cancelled");
     auto response = decode(line);

@@ -39,7 +39,7 @@ struct ServerTable {
         {Verb::helo,     anywhere,                         Needs::tls,     Batch::last,  &Server::on_hello,         "Hello; ends a transaction; 250"},
         {Verb::mail,     P::ready | P::doomed,             Needs::login,   Batch::inner, &Server::on_mail,          "Mail; 250, or what is known to be impossible"},
         {Verb::rcpt,     P::mail | P::rcpt | P::doomed,    Needs::tls,     Batch::inner, &Server::on_rcpt,          "Rcpt; the upstream's reply"},
-        {Verb::data,     P::mail | P::rcpt | P::doomed,    Needs::tls,     Batch::sync,  &Server::on_data,          "DataRequested; 354"},
+        {Verb::data,     P::mail | P::rcpt | P::doomed,    Needs::tls,     Batch::sync,  &Server::on_data,          "DataRequested; 354. Read tolerantly, the message may stand behind it"},
         {Verb::rset,     anywhere,                         Needs::tls,     Batch::inner, &Server::on_rset,          "Reset if in a transaction; 250"},
         {Verb::noop,     anywhere,                         Needs::nothing, Batch::inner, &Server::on_answered_here, "250"},
         {Verb::quit,     anywhere,                         Needs::nothing, Batch::last,  &Server::on_quit,          "Quit; 221"},

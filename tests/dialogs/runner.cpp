@@ -73,6 +73,8 @@ class Play {
         if (key == "line_endings") {
             server.line_endings =
                 value == "reject" ? smtp::LineEndings::reject : smtp::LineEndings::repair;
+        } else if (key == "kind") {
+            server.reading = value == "strict" ? smtp::Reading::strict : smtp::Reading::tolerant;
         } else if (key == "max_message_size") {
             server.max_message_size = number(value);
         } else if (key == "max_recipients") {

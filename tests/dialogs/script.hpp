@@ -1,7 +1,8 @@
 // Dialog scripts: what a device says and hears, and what its upstream gets and answers.
 //
 //   # comment
-//   set KEY VALUE        before the dialog: line_endings repair|reject, max_message_size,
+//   set KEY VALUE        before the dialog: kind device|strict, line_endings repair|reject,
+//                        max_message_size,
 //                        max_recipients, max_errors, tls implicit|starttls|none,
 //                        offer A, B, C (or: offer none), unknown_offer (EHLO not asked for yet)
 //   c -> text            the device sends the text and CRLF

@@ -70,6 +70,7 @@ void check_end(World& world) {
 TEST_CASE("STARTTLS: offered, done, not offered again; the session is told") {
     World world;
     world.settings->server.starttls = smtp::Starttls::offered;
+    world.settings->server.reading = smtp::Reading::strict;
     Device& device = world.connect();
     CHECK(device.say("EHLO printer\r\n").contains("STARTTLS\r\n"));
     CHECK(device.say("STARTTLS\r\n") == "220 2.0.0 Ready to start TLS\r\n");

@@ -79,6 +79,7 @@ class World {
         : upstream(reactor, options), settings(std::make_shared<relay::SessionSettings>()) {
         settings->listener = "127.0.0.1:2525";
         settings->server = {"relay.test", smtp::LineEndings::repair, 50U << 20U, 1000, 20};
+        settings->server.reading = smtp::Reading::tolerant;
         settings->providers = {make_provider(reactor, upstream, "default", slots)};
         settings->downstream_idle = std::chrono::minutes(5);
         settings->tls_handshake = std::chrono::seconds(15);
