@@ -168,7 +168,8 @@ void DataDecoder::line_end(std::string& out) {
 // The present line is so much longer.
 void DataDecoder::measure(std::size_t octets) noexcept {
     const std::size_t length = line_length_ + octets;
-    if (line_length_ <= limits::customary_line && length > limits::customary_line) ++findings_.long_lines;
+    if (line_length_ <= limits::customary_line && length > limits::customary_line)
+        ++findings_.long_lines;
     if (length > limits::text_line) findings_.endless_line = true;
     line_length_ = length;
 }
