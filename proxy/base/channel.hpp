@@ -45,6 +45,11 @@ struct PeerCertificate {
     std::string fingerprint;         // SHA-256, "AB:CD:…"
 };
 
+// What has become of what was written. Arrived: all of it has reached the peer's system, whatever
+// happened to the connection since; whether the peer has read it nobody knows. Failed: some of it
+// never will. The first answer that is not pending stands, as long as nothing more is written.
+enum class Delivery { pending, arrived, failed };
+
 // What start_tls() makes of input that has arrived and was not consumed.
 enum class Unread {
     is_violation,  // RFC 3207 4.2: what came in clear must never be taken for something said in TLS
@@ -87,6 +92,13 @@ class Channel {
     [[nodiscard]] virtual bool broken() const noexcept = 0;
     // No write is under way: everything taken so far is with the kernel.
     [[nodiscard]] virtual bool flushed() const noexcept = 0;
+    // Before close() or abort(). It changes without a notification, most of all once the incoming
+    // half has ended and nothing is read any more: who wants to know asks again. Where nobody
+    // acknowledges anything, being with the kernel is having arrived.
+    [[nodiscard]] virtual Delivery delivery() const noexcept {
+        if (broken()) return Delivery::failed;
+        return flushed() ? Delivery::arrived : Delivery::pending;
+    }
 
     // Begins the handshake in the role and with the settings the channel was made with. Input that
     // has arrived and was not consumed is part of it, or makes the channel fail with

@@ -2,6 +2,10 @@
 #include "net/stream.hpp"
 
 #include <sys/socket.h>
+#ifdef __linux__
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#endif
 
 #include <algorithm>
 #include <cassert>
@@ -173,6 +177,27 @@ void Stream::sent(int status) noexcept {
         return;
     }
     if (events_ != nullptr && !sending()) events_->on_sent(status);
+}
+
+// libuv does not look at a connection whose input has ended: a reset that comes then is known to
+// the kernel alone. SO_ERROR would tell of it as well, but only once, and libuv may want it. What
+// was acknowledged stays so after a reset; hence the state first, or a reset between the two would
+// be overlooked.
+std::optional<Delivery> Stream::acknowledged() const noexcept {
+#ifdef __linux__
+    uv_os_fd_t socket = -1;
+    if (uv_fileno(reinterpret_cast<const uv_handle_t*>(&tcp_), &socket) != 0) return std::nullopt;
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    int unacknowledged = 0;
+    if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+        ioctl(socket, TIOCOUTQ, &unacknowledged) != 0)
+        return std::nullopt;
+    if (unacknowledged == 0) return Delivery::arrived;
+    return info.tcpi_state == TCP_CLOSE ? Delivery::failed : Delivery::pending;
+#else
+    return std::nullopt;
+#endif
 }
 
 void Stream::salvage(std::size_t limit, const std::function<void(std::string_view)>& sink) {

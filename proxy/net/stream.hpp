@@ -16,10 +16,12 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/bytes.hpp"
+#include "base/channel.hpp"
 #include "base/reactor.hpp"
 #include "net/address.hpp"
 #include "net/handle.hpp"
@@ -52,6 +54,9 @@ class Stream final : public HandleOwner {
     // afterwards.
     [[nodiscard]] int send(ByteQueue& bytes);
     [[nodiscard]] bool sending() const noexcept { return busy() || phase_ == Phase::finishing; }
+    // Of what the kernel has taken: whether the peer's has acknowledged it. Nothing where nobody
+    // does (a unix socket, a system that does not tell, a stream that is closed).
+    [[nodiscard]] std::optional<Delivery> acknowledged() const noexcept;
     // After a failed send: hands over what the kernel still holds of the peer's input, at most
     // about `limit` octets, and ends reading.
     void salvage(std::size_t limit, const std::function<void(std::string_view)>& sink);

@@ -128,6 +128,15 @@ bool TcpChannel::flushed() const noexcept {
            (!tls_ || phase_ == Phase::closed || tls_->engine->output().empty());
 }
 
+// Octets that a channel has taken are with the kernel, in the engine or in a request, or lost.
+Delivery TcpChannel::delivery() const noexcept {
+    if (lost_output_) return Delivery::failed;
+    const auto known = flushed() ? stream_->acknowledged() : Delivery::pending;
+    if (!known) return phase_ == Phase::closed ? Delivery::failed : Channel::delivery();
+    // What arrived before the connection broke has arrived.
+    return *known == Delivery::pending && broken() ? Delivery::failed : *known;
+}
+
 void TcpChannel::close() {
     if (phase_ == Phase::closed) return;
     phase_ = Phase::closed;
@@ -251,6 +260,7 @@ void TcpChannel::fail(FailureKind kind, std::string reason) {
 // to later.
 void TcpChannel::lose_write(int error) {
     write_error_ = error;
+    lost_output_ = true;
     wake_later();
 }
 

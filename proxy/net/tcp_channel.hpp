@@ -61,6 +61,7 @@ class TcpChannel final : public Channel, private StreamEvents {
         return verdict_ == EndOfInput::failed || verdict_ == EndOfInput::truncated;
     }
     [[nodiscard]] bool flushed() const noexcept override;
+    [[nodiscard]] Delivery delivery() const noexcept override;
     void start_tls(Unread unread = Unread::is_violation) override;
     [[nodiscard]] TlsPhase tls() const noexcept override;
     [[nodiscard]] TlsDetails tls_details() const override;
@@ -117,6 +118,7 @@ class TcpChannel final : public Channel, private StreamEvents {
     Phase phase_ = Phase::idle;
     int write_error_ = 0;  // to be settled in the next turn
     bool wants_input_ = true;
+    bool lost_output_ = false;  // something that write() took never got to the kernel
 };
 
 }  // namespace waxseal::net

@@ -114,6 +114,11 @@ class Wire : public std::enable_shared_from_this<Wire> {
     // How many more octets the peer takes; unlimited at first.
     void set_window(std::size_t octets);
     void widen_window(std::size_t octets);
+    // What becomes of octets that the product's kernel has taken; they arrive at first. Pending:
+    // they are on their way until this is said again. Failed: the device has gone, and the channel
+    // does not know it: what is on its way is lost, and whatever is written from now on.
+    void set_delivery(Delivery delivery);
+    void lose_output() { set_delivery(Delivery::failed); }
     // Ends a handshake that TlsPlan::hangs left open.
     void finish_handshake(bool success, bool verified = true);
     // Called as an event of its own when the peer has got octets, when TLS is up, and at the end.
@@ -125,7 +130,9 @@ class Wire : public std::enable_shared_from_this<Wire> {
         return std::string_view(sent_).substr(0, clear_);
     }
     // Octets the product has written and the peer has not taken.
-    [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_.size(); }
+    [[nodiscard]] std::size_t in_flight() const noexcept {
+        return in_flight_.size() + unacknowledged_.size();
+    }
     // Octets fed that the product has not consumed.
     [[nodiscard]] std::size_t unread() const noexcept;
     [[nodiscard]] Fate fate() const noexcept { return fate_; }
@@ -143,6 +150,9 @@ class Wire : public std::enable_shared_from_this<Wire> {
     void schedule_transmission();
     void take_window(std::size_t octets) noexcept;
     void transmit();
+    void carry(std::string_view octets);
+    void lose_in_flight() noexcept;
+    [[nodiscard]] Delivery delivery() const noexcept;
     void settle_handshake(bool success, bool verified);
     void begin_tls(Unread unread);
     void take_hello(std::string_view octets);
@@ -169,7 +179,10 @@ class Wire : public std::enable_shared_from_this<Wire> {
     bool wants_input_ = true;
     bool arrival_scheduled_ = false;
     // Towards the peer.
-    std::string in_flight_;
+    std::string in_flight_;       // with the product's kernel, or not even there
+    std::string unacknowledged_;  // with the network
+    Delivery network_ = Delivery::arrived;
+    bool lost_output_ = false;
     std::string sent_;
     std::size_t clear_ = 0;
     std::size_t window_ = std::numeric_limits<std::size_t>::max();

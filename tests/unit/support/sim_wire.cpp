@@ -35,6 +35,7 @@ class Wire::Memory final : public Channel {
         return wire_->verdict_ == EndOfInput::failed || wire_->verdict_ == EndOfInput::truncated;
     }
     [[nodiscard]] bool flushed() const noexcept override { return wire_->in_flight_.empty(); }
+    [[nodiscard]] Delivery delivery() const noexcept override { return wire_->delivery(); }
     void start_tls(Unread unread = Unread::is_violation) override { wire_->begin_tls(unread); }
     [[nodiscard]] TlsPhase tls() const noexcept override { return wire_->tls_; }
     [[nodiscard]] TlsDetails tls_details() const override {
@@ -93,9 +94,7 @@ std::size_t Wire::Memory::write(std::string_view bytes) {
     const std::size_t taken = wire.in_flight_.size();
     if (wire.options_.writes_at_once && taken <= wire.window_) {
         wire.take_window(taken);
-        wire.sent_ += std::exchange(wire.in_flight_, {});
-        if (wire.tls_ == TlsPhase::none) wire.clear_ = wire.sent_.size();
-        wire.tell_peer();
+        wire.carry(std::exchange(wire.in_flight_, {}));
     } else {
         wire.schedule_transmission();
     }
@@ -135,7 +134,7 @@ void Wire::end(EndOfInput how, Failure why) {
     if (ended()) return;
     coming_end_ = how;
     failure_ = how == EndOfInput::clean ? Failure{FailureKind::lost, {}} : std::move(why);
-    if (how == EndOfInput::failed) in_flight_.clear();
+    if (how == EndOfInput::failed) lose_in_flight();
     schedule_arrival();
 }
 
@@ -211,13 +210,44 @@ void Wire::transmit() {
     const bool writing = !in_flight_.empty();
     const std::size_t n = std::min(window_, in_flight_.size());
     take_window(n);
-    sent_.append(in_flight_, 0, n);
+    carry(std::string_view(in_flight_).substr(0, n));
     in_flight_.erase(0, n);
-    if (tls_ == TlsPhase::none) clear_ = sent_.size();
     const bool done = in_flight_.empty();
     if (done && closing_) leave(Fate::closed);
-    if (n != 0) tell_peer();
     if (done && writing) notify();
+}
+
+// The product's kernel has taken them.
+void Wire::carry(std::string_view octets) {
+    if (octets.empty()) return;
+    if (network_ == Delivery::failed) {
+        lost_output_ = true;
+        return;
+    }
+    if (network_ == Delivery::pending) {
+        unacknowledged_ += octets;
+        return;
+    }
+    sent_ += octets;
+    if (tls_ == TlsPhase::none) clear_ = sent_.size();
+    tell_peer();
+}
+
+void Wire::set_delivery(Delivery delivery) {
+    network_ = delivery;
+    if (delivery != Delivery::pending) carry(std::exchange(unacknowledged_, {}));
+}
+
+void Wire::lose_in_flight() noexcept {
+    if (in_flight() != 0) lost_output_ = true;
+    in_flight_.clear();
+    unacknowledged_.clear();
+}
+
+// As a TCP connection has it: what was acknowledged before the end stays so.
+Delivery Wire::delivery() const noexcept {
+    if (lost_output_ || fate_ != Fate::open) return Delivery::failed;
+    return in_flight() == 0 ? Delivery::arrived : Delivery::pending;
 }
 
 void Wire::begin_tls(Unread unread) {
@@ -274,7 +304,7 @@ void Wire::fail(FailureKind kind, std::string reason) {
     outside_.clear();
     arrived_.clear();
     served_.reset();
-    in_flight_.clear();
+    lose_in_flight();
     starved_ = true;
     reactor_.post([self = shared_from_this()] { self->notify(); });
 }
@@ -298,7 +328,7 @@ void Wire::tell_peer() {
 void Wire::leave(Fate fate) {
     if (fate_ != Fate::open) return;
     fate_ = fate;
-    if (fate == Fate::aborted) in_flight_.clear();
+    if (fate == Fate::aborted) lose_in_flight();
     tell_peer();
 }
 
