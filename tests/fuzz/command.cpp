@@ -1,8 +1,9 @@
 // Fuzzes the line reader and the command parser with what a downstream sends outside of a message.
 //
-// Invariants: chunking changes nothing; every line is between two true CRLFs of the input and
-// within the limit, so no part of an over-long line is ever one; nothing comes after an illegal
-// octet; what is waiting never exceeds the limit; a verb is recognised only where it stands.
+// Invariants: chunking changes nothing; every line is between two true CRLFs of the input (or LFs,
+// where those are allowed) and within the limit, so no part of an over-long line is ever one;
+// nothing comes after an illegal octet; what is waiting never exceeds the limit; a verb is
+// recognised only where it stands, and tidying a line brings no other one forth.
 #include "smtp/command.hpp"
 
 #include <string>
@@ -11,6 +12,7 @@
 #include "base/bytes.hpp"
 #include "base/text.hpp"
 #include "fuzz/support/fuzz.hpp"
+#include "smtp/tolerance.hpp"
 
 using namespace waxseal;
 using namespace waxseal::smtp;
@@ -44,8 +46,10 @@ bool drain(LineReader& reader, ByteQueue& buffer, Read& out) {
     }
 }
 
-Read read_lines(const std::vector<std::string_view>& chunks, std::size_t limit) {
-    LineReader reader(limit);
+using Ends = LineReader::Ends;
+
+Read read_lines(const std::vector<std::string_view>& chunks, std::size_t limit, Ends ends) {
+    LineReader reader(limit, ends);
     ByteQueue buffer;
     Read result;
     for (const std::string_view chunk : chunks) {
@@ -76,6 +80,24 @@ Read reference(std::string_view input, std::size_t limit) {
     }
 }
 
+// And where LF ends a line, too: what is before one, without a CR at its end.
+Read reference_lf(std::string_view input, std::size_t limit) {
+    Read result;
+    for (;;) {
+        const std::size_t end = input.find('\n');
+        std::string_view line = input.substr(0, end);
+        const bool whole = end != std::string_view::npos;
+        if (line.ends_with('\r')) line.remove_suffix(1);  // or it may become one
+        if (line.find_first_of(std::string_view("\r\0", 2)) != std::string_view::npos) {
+            result.stopped = true;
+            return result;
+        }
+        if (!whole) return result;
+        result.lines.emplace_back(end + 1 <= limit ? line : "\n");
+        input.remove_prefix(end + 1);
+    }
+}
+
 void check_command(std::string_view line) {
     const Command command = parse_command(line);
     require(!command.argument.starts_with(' ') && !command.argument.ends_with(' '), "trimmed");
@@ -91,21 +113,45 @@ void check_command(std::string_view line) {
     }
 }
 
+void check_tidy(std::string_view line) {
+    std::string tidy(line);
+    Repairs repairs, again;
+    tidy_command(tidy, repairs);
+    require(line.size() - tidy.size() == std::min(line.find_first_not_of(" \t"), line.size()),
+            "what goes is before the verb");
+    require(repairs.empty() == (tidy.size() == line.size()), "what goes is named");
+    std::string twice = tidy;
+    tidy_command(twice, again);
+    require(twice == tidy && again.empty(), "once is enough");
+    check_command(tidy);
+    const std::string_view response = tidy_response(line);
+    require(response == text::trim(response), "a response has no white space around it");
+}
+
+void check_lines(const Read& read, std::size_t limit) {
+    for (const std::string& line : read.lines) {
+        if (line == "\n") continue;
+        require(line.size() < limit, "a line is within the limit");
+        check_command(line);
+        check_tidy(line);
+    }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view input = fuzz::view(data, size);
     for (const std::size_t limit : {24U, 2048U}) {
-        const Read whole = read_lines({input}, limit);
-        if (size <= 64 * 1024)
-            require(whole == reference(input, limit), "lines are what is between CRLFs");
-        for (const std::size_t longest : {1U, 5U, 60U})
-            require(whole == read_lines(fuzz::chunks(input, longest), limit),
-                    "chunking does not change the lines");
-        for (const std::string& line : whole.lines) {
-            if (line == "\n") continue;
-            require(line.size() + 2 <= limit, "a line is within the limit");
-            check_command(line);
+        for (const Ends ends : {Ends::crlf, Ends::lf_too}) {
+            const Read whole = read_lines({input}, limit, ends);
+            if (size <= 64 * 1024)
+                require(whole == (ends == Ends::crlf ? reference(input, limit)
+                                                     : reference_lf(input, limit)),
+                        "lines are what is between line ends");
+            for (const std::size_t longest : {1U, 5U, 60U})
+                require(whole == read_lines(fuzz::chunks(input, longest), limit, ends),
+                        "chunking does not change the lines");
+            check_lines(whole, limit);
         }
     }
     return 0;

@@ -2,7 +2,9 @@
 //
 // Invariants: a path that was accepted is printable, within the limits, without a route, and is
 // read as the same again; so are parameters, once written; what is written for an upstream is one
-// line of printable octets, whatever the downstream sent; refusals repeat nothing.
+// line of printable octets, whatever the downstream sent; refusals repeat nothing. All that holds
+// for what is read tolerantly, which reads nothing otherwise that the grammar has, and names what
+// it did for the rest.
 #include "smtp/path.hpp"
 
 #include <string>
@@ -11,6 +13,7 @@
 #include "base/text.hpp"
 #include "fuzz/support/fuzz.hpp"
 #include "smtp/parameters.hpp"
+#include "smtp/tolerance.hpp"
 
 using namespace waxseal;
 using namespace waxseal::smtp;
@@ -67,11 +70,47 @@ void check_path(const Path& path, PathKind kind) {
     require(again && again->path == path && again->rest.empty(), "a written path is the same path");
 }
 
+// What is left of parameters is judged by the strict parser, and nothing is left out of it twice.
+template <typename Parse>
+void check_kept(std::string_view text, PathKind kind, Parse parse) {
+    Repairs repairs, again;
+    const std::string kept = keep_parameters(text, kind, repairs);
+    require(kept.size() <= text.size() + 1, "nothing is added to parameters");
+    require(kept.find('\t') == std::string::npos, "words are kept apart by spaces");
+    require(keep_parameters(kept, kind, again) == kept && again.empty(), "once is enough");
+    check_parameters(kept, parse);
+    const auto strictly = parse(text);
+    if (strictly && repairs.empty())
+        require(parse(kept) == strictly, "what is good is read as it was");
+}
+
+void check_tolerant(std::string_view input, PathKind kind) {
+    Repairs repairs;
+    const auto parsed = read_path(input, kind, "relay.test", repairs);
+    const auto strictly = parse_path(input, kind);
+    if (!parsed) {
+        require(!strictly && repairs.empty(), "what is refused was repaired by nobody");
+        require(parsed.error().reason.size() < 80, "a reason of our own");
+        return;
+    }
+    check_path(parsed->path, kind);
+    require(strictly.has_value() == repairs.empty(), "each repair is named");
+    if (strictly)
+        require(strictly->path == parsed->path && strictly->rest == parsed->rest,
+                "what the grammar has is read as it is");
+    require(input.find(parsed->rest) != std::string_view::npos, "the rest is the input's");
+    check_kept(parsed->rest, kind, parse_mail_parameters);
+    check_kept(parsed->rest, kind, parse_rcpt_parameters);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view input = fuzz::view(data, size);
     for (const PathKind kind : {PathKind::reverse, PathKind::forward}) {
+        check_tolerant(input, kind);
+        check_kept(input, kind, parse_mail_parameters);
+        check_kept(input, kind, parse_rcpt_parameters);
         const auto parsed = parse_path(input, kind);
         if (!parsed) {
             require(parsed.error().reason.size() < 80, "a reason of our own");

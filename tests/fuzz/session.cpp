@@ -66,6 +66,8 @@ class Play {
     explicit Play(std::string_view input) : input_(input), world_(options(input), 2) {
         world_.settings->server.max_message_size = 4096;
         if (input.size() % 5 == 0) world_.settings->server.line_endings = smtp::LineEndings::reject;
+        // World is a listener for devices otherwise.
+        if (input.size() % 4 == 3) world_.settings->server.reading = smtp::Reading::strict;
         device_ = &world_.connect();
     }
 
