@@ -34,7 +34,7 @@ std::expected<auth::User, Error> user_of(const config::User& user) {
     if (!check) return std::unexpected(std::move(check).error());
     auth::User made{user.name, *std::move(check), user.allow, {}, user.upstream};
     for (const std::string& text : user.senders) {
-        auto pattern = auth::SenderPattern::parse(text);
+        auto pattern = auth::AddressPattern::parse(text);
         if (!pattern)
             return std::unexpected(Error{section(user, "senders") + pattern.error().text});
         made.senders.push_back(*std::move(pattern));
@@ -102,7 +102,7 @@ std::shared_ptr<const relay::RouteTable> make_routes(const config::Config& confi
     for (const config::Route& route : config.route) {
         relay::Route made{route.listen, route.user, {}, named(all, route.upstream)};
         for (const std::string& text : route.sender) {
-            auto pattern = auth::SenderPattern::parse(text);
+            auto pattern = auth::AddressPattern::parse(text);
             if (pattern) {
                 made.senders.push_back(*std::move(pattern));
             } else {

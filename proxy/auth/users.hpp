@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "auth/sender_pattern.hpp"
+#include "auth/address_pattern.hpp"
 #include "auth/verifier.hpp"
 #include "base/network.hpp"
 #include "smtp/path.hpp"
@@ -18,9 +18,9 @@ namespace waxseal::auth {
 struct User {
     std::string name;
     Verifier verifier;
-    std::vector<Network> allow;          // empty: from anywhere
-    std::vector<SenderPattern> senders;  // empty: any
-    std::string upstream;                // empty: the listener's
+    std::vector<Network> allow;           // empty: from anywhere
+    std::vector<AddressPattern> senders;  // empty: any
+    std::string upstream;                 // empty: the listener's
 
     [[nodiscard]] bool may_send(const smtp::Path& reverse_path) const noexcept;
     [[nodiscard]] bool allowed_from(const IpAddress& client) const noexcept;
