@@ -1,5 +1,6 @@
 // What all workers share of admitting clients and of their sessions: the limits, who is locked out,
-// what has been logged of refusals, how many wait before SMTP, the sessions' numbers.
+// what has been logged of refusals, how many wait before SMTP, replies that were lost on their way,
+// the sessions' numbers.
 //
 // Thread-safe. Flow: one for the process; every Proxy has it.
 #pragma once
@@ -14,6 +15,7 @@
 
 #include "auth/lockout.hpp"
 #include "relay/admission.hpp"
+#include "relay/lost_replies.hpp"
 #include "relay/refusals.hpp"
 
 namespace waxseal::relay {
@@ -36,6 +38,7 @@ struct Door {
     auth::Lockout lockout;
     Refusals refusals;
     Arrivals arrivals;
+    LostReplies lost_replies;
     // The next session's, unlike all others of this process and most likely those of the last.
     [[nodiscard]] std::string next_id();
 

@@ -17,7 +17,9 @@
 #include "auth/authenticator.hpp"
 #include "auth/lockout.hpp"
 #include "base/reactor.hpp"
+#include "base/spill.hpp"
 #include "base/worker.hpp"
+#include "relay/lost_replies.hpp"
 #include "relay/refusals.hpp"
 #include "smtp/reply.hpp"
 
@@ -28,6 +30,8 @@ struct SessionServices {
     Worker& worker;  // checks passwords
     auth::Lockout& lockout;
     Refusals& refusals;
+    LostReplies& lost_replies;
+    const SpillFactory& spill;  // where messages that are collected have their files
 };
 
 class Login {
