@@ -17,6 +17,7 @@
 #include "relay/admission.hpp"
 #include "relay/lost_replies.hpp"
 #include "relay/refusals.hpp"
+#include "relay/slow_clients.hpp"
 
 namespace waxseal::relay {
 
@@ -34,11 +35,13 @@ class Arrivals {
 
 struct Door {
     Door();
+    explicit Door(std::uint64_t id_base) : id_base_(id_base) {}
     Admission admission;
     auth::Lockout lockout;
     Refusals refusals;
     Arrivals arrivals;
     LostReplies lost_replies;
+    SlowClients slow;
     // The next session's, unlike all others of this process and most likely those of the last.
     [[nodiscard]] std::string next_id();
 

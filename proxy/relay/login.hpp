@@ -21,6 +21,7 @@
 #include "base/worker.hpp"
 #include "relay/lost_replies.hpp"
 #include "relay/refusals.hpp"
+#include "relay/slow_clients.hpp"
 #include "smtp/reply.hpp"
 
 namespace waxseal::relay {
@@ -31,6 +32,7 @@ struct SessionServices {
     auth::Lockout& lockout;
     Refusals& refusals;
     LostReplies& lost_replies;
+    SlowClients& slow;
     const SpillFactory& spill;  // where messages that are collected have their files
 };
 
