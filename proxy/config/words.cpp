@@ -43,11 +43,12 @@ bool dot_atom(std::string_view local) {
 bool quoted_string(std::string_view local) {
     if (local.size() < 3 || !local.starts_with('"') || !local.ends_with('"')) return false;
     local = local.substr(1, local.size() - 2);
-    for (std::size_t i = 0; i < local.size(); ++i) {
-        if (local[i] == '"' || (local[i] == '\\' && ++i == local.size())) return false;
-        if (local[i] < ' ' || local[i] > '~' || local[i] == '%') return false;
+    bool escaped = false;
+    for (const char c : local) {
+        if (c < ' ' || c > '~' || c == '%' || (c == '"' && !escaped)) return false;
+        escaped = c == '\\' && !escaped;
     }
-    return true;
+    return !escaped;
 }
 
 bool domain_literal(std::string_view domain) {
