@@ -135,7 +135,9 @@ struct PathParser {
         if (!local_part()) return false;
         if (bare_postmaster && text.starts_with('>') && text::iequals(since(start), "postmaster"))
             return true;
-        return take('@') ? domain() : fail("the address has no domain");
+        if (take('@')) return domain();
+        const bool over = text.empty() || text.starts_with('>');
+        return fail(over ? "the address has no domain" : "the local part is not valid");
     }
 
     // "<path>"; `address` becomes what is to stay of it.

@@ -91,9 +91,9 @@ Server::Handled Server::take_line() {
 
 // A credential may be on the line: it is neither left in the queue nor in the copy.
 Server::Handled Server::on_line(const LineReader::Line& line) {
-    blank_lines_ = line.text.empty() ? blank_lines_ + 1 : 0;
+    blank_lines_ = text::trim(line.text).empty() ? blank_lines_ + 1 : 0;
     if (line.bare_lf) repairs_.add(Repair::bare_lf_command);
-    if (passed_over(line)) {
+    if (passed_over()) {
         input_.wipe(line.length);
         return std::nullopt;
     }
@@ -107,10 +107,11 @@ Server::Handled Server::on_line(const LineReader::Line& line) {
     return handled;
 }
 
-// An empty line between commands says nothing, and a few of them hurt nobody.
-bool Server::passed_over(const LineReader::Line& line) noexcept {
-    if (!tolerant() || !line.text.empty() || phase_ == Phase::authenticating ||
-        blank_lines_ > tolerated_blank_lines)
+// An empty line between commands says nothing, and a few of them hurt nobody; white space is as
+// good as nothing.
+bool Server::passed_over() noexcept {
+    if (!tolerant() || blank_lines_ == 0 || blank_lines_ > tolerated_blank_lines ||
+        phase_ == Phase::authenticating)
         return false;
     repairs_.add(Repair::blank_line);
     return true;

@@ -261,7 +261,7 @@ class Server {
     [[nodiscard]] Handled execute(std::string_view line);
     [[nodiscard]] Handled carry_out(const Command& command);
     [[nodiscard]] bool tolerant() const noexcept { return settings_.reading == Reading::tolerant; }
-    [[nodiscard]] bool passed_over(const LineReader::Line& line) noexcept;
+    [[nodiscard]] bool passed_over() noexcept;
     [[nodiscard]] Handled take_response(std::string_view line);
     [[nodiscard]] ServerEvent take_body();
     [[nodiscard]] ServerEvent no_input();

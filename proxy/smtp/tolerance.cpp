@@ -94,10 +94,10 @@ std::optional<std::size_t> only_at(std::string_view address) noexcept {
     return std::nullopt;
 }
 
-// Atoms, dots and spaces, in whatever order: legal as a quoted string, and nothing in it that would
-// mean something else to somebody.
+// Atoms and dots, in whatever order: legal as a quoted string, and nothing in it that would mean
+// something else to somebody. (A space would: "Name a@b" has an address in it.)
 bool quotable(std::string_view local) noexcept {
-    constexpr std::string_view allowed = "!#$&'*+-/=?^_`{|}~. ";
+    constexpr std::string_view allowed = "!#$&'*+-/=?^_`{|}~.";
     return !local.empty() && std::ranges::all_of(local, [&](char c) {
         return text::alnum(c) || allowed.find(c) != std::string_view::npos;
     });
@@ -147,29 +147,47 @@ bool number(std::string_view value) noexcept {
 
 bool sensible(std::string_view keyword, std::string_view value) {
     if (text::iequals(keyword, "SIZE")) return number(value);
-    if (text::iequals(keyword, "AUTH")) return value == "<>" || valid_xtext(value);
+    if (text::iequals(keyword, "AUTH")) return !value.empty() && valid_xtext(value);
     if (!text::iequals(keyword, "BODY")) return true;
     constexpr std::array<std::string_view, 3> bodies{"7BIT", "8BITMIME", "BINARYMIME"};
     return std::ranges::any_of(bodies,
                                [&](std::string_view one) { return text::iequals(value, one); });
 }
 
-bool kept(std::string_view word, PathKind kind) {
-    const std::size_t equals = std::min(word.find('='), word.size());
-    const std::string_view keyword = word.substr(0, equals);
-    // What is no parameter at all is not ours to pass over: a second address, say.
-    if (!std::ranges::all_of(keyword, [](char c) { return text::alnum(c) || c == '-'; }))
-        return true;
-    const bool is_known = std::ranges::any_of(known, [&](const Known& one) {
+std::string_view keyword_of(std::string_view word) noexcept {
+    return word.substr(0, word.find('='));
+}
+
+bool is_known(std::string_view keyword, PathKind kind) noexcept {
+    return std::ranges::any_of(known, [&](const Known& one) {
         return one.of == kind && text::iequals(one.keyword, keyword);
     });
-    return is_known && sensible(keyword, word.substr(std::min(equals + 1, word.size())));
+}
+
+bool kept(std::string_view word, PathKind kind) {
+    const std::string_view keyword = keyword_of(word);
+    // What is no parameter at all is not ours to pass over: a second address, say.
+    if (keyword.empty() ||
+        !std::ranges::all_of(keyword, [](char c) { return text::alnum(c) || c == '-'; }))
+        return true;
+    return is_known(keyword, kind) &&
+           sensible(keyword, word.substr(std::min(keyword.size() + 1, word.size())));
+}
+
+// What stands behind a path: nothing, white space, or a parameter that came too close. Anything
+// else might be the rest of the address.
+bool may_follow(std::string_view rest, PathKind kind) noexcept {
+    return rest.empty() || white.find(rest.front()) != std::string_view::npos ||
+           is_known(keyword_of(rest), kind);
 }
 
 }  // namespace
 
 void tidy_command(std::string& line, Repairs& repairs) {
-    std::ranges::replace(line, '\t', ' ');
+    // Not in a quoted string, where it would make another address.
+    std::replace(line.begin(),
+                 line.begin() + static_cast<std::ptrdiff_t>(std::min(line.find('"'), line.size())),
+                 '\t', ' ');
     const std::size_t start = std::min(line.find_first_not_of(' '), line.size());
     if (start == 0) return;
     repairs.add(Repair::leading_space);
@@ -187,10 +205,11 @@ std::expected<ParsedPath, PathError> read_path(std::string_view text, PathKind k
         meant.find('<') != std::string_view::npos && meant.find('>') != std::string_view::npos
             ? in_brackets(meant)
             : bare(meant);
-    if (!found) return strict;
+    if (!found || !may_follow(found->rest, kind)) return strict;
     Repairs done = found->repairs;
     auto parsed = judge(canonical(*found, kind, own_domain, done), kind);
     if (!parsed) return std::unexpected(parsed.error());
+    if (done.empty()) done.add(Repair::path_extracted);  // white space, or the root's dot
     repairs.add(done);
     parsed->rest = found->rest;
     return parsed;

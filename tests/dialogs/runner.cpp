@@ -2,13 +2,11 @@
 // relay, in-memory channels, simulated time, a scripted upstream. The first difference in a file is
 // told as FILE:LINE, with what the device heard and what was logged.
 #include <algorithm>
-#include <charconv>
 #include <iostream>
 #include <regex>
 
 #include "dialogs/script.hpp"
-#include "smtp/capabilities.hpp"
-#include "unit/support/world.hpp"
+#include "dialogs/setup.hpp"
 
 namespace waxseal::dialogs {
 
@@ -20,9 +18,8 @@ using testing::World;
 
 class Play {
   public:
-    explicit Play(const Script& script) : script_(script), world_(options(script)) {
-        for (const ScriptLine& line : script.settings) set(line);
-        know_offer();
+    explicit Play(const Script& script) : script_(script), world_(upstream_options(script)) {
+        set_up(world_, script);
         device_ = &world_.connect();
     }
 
@@ -48,64 +45,12 @@ class Play {
         throw Wrong(script_.file, line_, what);
     }
 
-    static ScriptedUpstream::Options options(const Script& script) {
-        ScriptedUpstream::Options options;
-        for (const ScriptLine& line : script.settings) {
-            if (line.text == "tls starttls") options.tls = ScriptedUpstream::Tls::starttls;
-            if (line.text == "tls none") options.tls = ScriptedUpstream::Tls::none;
+    [[nodiscard]] std::uint64_t count(std::string_view text) const {
+        try {
+            return number(text);
+        } catch (const std::invalid_argument& error) {
+            fail(error.what());
         }
-        return options;
-    }
-
-    [[nodiscard]] std::uint64_t number(std::string_view text) const {
-        std::uint64_t value = 0;
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-        if (error != std::errc() || end != text.data() + text.size()) fail("not a number");
-        return value;
-    }
-
-    void set(const ScriptLine& line) {
-        line_ = line.number;
-        const std::size_t space = std::min(line.text.find(' '), line.text.size());
-        const std::string key = line.text.substr(0, space);
-        const std::string value = line.text.substr(std::min(space + 1, line.text.size()));
-        smtp::ServerSettings& server = world_.settings->server;
-        if (key == "line_endings") {
-            server.line_endings =
-                value == "reject" ? smtp::LineEndings::reject : smtp::LineEndings::repair;
-        } else if (key == "kind") {
-            server.reading = value == "strict" ? smtp::Reading::strict : smtp::Reading::tolerant;
-        } else if (key == "max_message_size") {
-            server.max_message_size = number(value);
-        } else if (key == "max_recipients") {
-            server.max_recipients = number(value);
-        } else if (key == "max_errors") {
-            server.max_errors = number(value);
-        } else if (key == "offer") {
-            world_.upstream.offer = words(value);
-        } else if (key == "unknown_offer") {
-            knows_ = false;
-        } else if (key != "tls") {
-            fail("unknown setting");
-        }
-    }
-
-    static std::vector<std::string> words(std::string_view list) {
-        std::vector<std::string> out;
-        while (!list.empty() && list != "none") {
-            const std::size_t comma = std::min(list.find(", "), list.size());
-            out.emplace_back(list.substr(0, comma));
-            list.remove_prefix(std::min(comma + 2, list.size()));
-        }
-        return out;
-    }
-
-    // As if the upstream had been asked at start.
-    void know_offer() {
-        if (!knows_) return;
-        smtp::Reply reply = smtp::make_reply(250, "smtp.example.com");
-        for (const std::string& line : world_.upstream.offer) reply.lines.push_back(line);
-        world_.provider().last_offer = smtp::parse_ehlo(reply);
     }
 
     void act(const ScriptLine& line) {
@@ -113,6 +58,12 @@ class Play {
         if (line.verb == "c =>" || line.verb == "c *>") return say(line.text);
         if (line.verb == "c <-") return line.text == "close" ? hear_close() : hear(line.text);
         if (line.verb == "c <~") return hear_like(line.text);
+        if (line.verb == "c tls") return secure();
+        if (line.verb == "c writes") {
+            if (device_->wire->writes() != count(line.text))
+                fail(std::to_string(device_->wire->writes()) + " writes were made");
+            return;
+        }
         if (line.verb == "c close") return device_->hang_up();
         if (line.verb == "c silent") {
             if (heard_ != device_->wire->sent().size()) fail("got: " + next_reply());
@@ -133,18 +84,25 @@ class Play {
             return;
         }
         if (line.verb == "wait")
-            return world_.reactor.advance(std::chrono::seconds(number(line.text)));
+            return world_.reactor.advance(std::chrono::seconds(count(line.text)));
         if (line.verb == "log") {
-            if (world_.log.count(line.text) == 0) fail("no such event was logged");
+            if (!logged(world_.log, line.text)) fail("no such event was logged");
             return;
         }
-        if (world_.upstream.connections() != number(line.text))
+        if (world_.upstream.connections() != count(line.text))
             fail(std::to_string(world_.upstream.connections()) + " connections were made");
     }
 
     void say(const std::string& octets) {
         if (heard_ != device_->wire->sent().size()) fail("was not read: " + next_reply());
         device_->say(octets);
+    }
+
+    // The device's handshake, after the 220 to STARTTLS; whether it succeeds is set before.
+    void secure() {
+        say(std::string(client_hello));
+        const bool up = device_->wire->tls() == TlsPhase::established;
+        if (!up && world_.wire_options.tls == testing::TlsPlan::succeeds) fail("there is no TLS");
     }
 
     // The next line that the device got, without its end; nothing when none has come.
@@ -269,7 +227,6 @@ class Play {
     std::size_t connection_ = 0;  // the next command upstream
     std::size_t command_ = 0;
     bool looked_ = false;
-    bool knows_ = true;
 };
 
 bool play(const std::string& file) {

@@ -8,10 +8,10 @@ namespace waxseal::dialogs {
 
 namespace {
 
-constexpr std::array<std::string_view, 17> verbs{
-    "c ->",     "c =>", "c *>", "c <-",          "c <~",         "c close",
-    "c silent", "u ->", "u =>", "u <-",          "u close",      "u silent",
-    "set",      "log",  "wait", "u connections", "upstream got:"};
+constexpr std::array<std::string_view, 19> verbs{
+    "c ->",  "c =>",     "c *>", "c <-",          "c <~",         "c close", "c silent",
+    "c tls", "c writes", "u ->", "u =>",          "u <-",         "u close", "u silent",
+    "set",   "log",      "wait", "u connections", "upstream got:"};
 
 int hex(char c) {
     if (c >= '0' && c <= '9') return c - '0';
@@ -61,7 +61,8 @@ ScriptLine parse(std::size_t number, std::string_view line) {
         std::string_view text = line.substr(verb.size());
         if (!text.empty() && text[0] != ' ') continue;
         if (!text.empty()) text.remove_prefix(1);
-        const std::string octets = verb == "c <~"   ? std::string(text)
+        const bool regex = verb == "c <~" || verb == "log";
+        const std::string octets = regex            ? std::string(text)
                                    : verb == "c *>" ? times(text)
                                                     : unescape(text);
         return {number, std::string(verb), octets};

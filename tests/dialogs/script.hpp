@@ -4,13 +4,18 @@
 //   set KEY VALUE        before the dialog: kind device|strict, line_endings repair|reject,
 //                        max_message_size,
 //                        max_recipients, max_errors, tls implicit|starttls|none,
-//                        offer A, B, C (or: offer none), unknown_offer (EHLO not asked for yet)
+//                        offer A, B, C (or: offer none), unknown_offer (EHLO not asked for yet),
+//                        auth any, user NAME PASSWORD (and so auth local; as many as wanted; the
+//                        nonce of every challenge is "nonce"), legacy_auth yes,
+//                        starttls offered|required, handshake fails
 //   c -> text            the device sends the text and CRLF
 //   c => text            the device sends the text
 //   c *> N text          the device sends the text and CRLF, N times, in one write
 //   c <- text            the next line that the device gets, exactly
 //   c <~ regex           the next reply, of however many lines; its first line matches from its
 //                        start
+//   c tls                after the 220 to STARTTLS the device does its part of the handshake
+//   c writes N           in so many writes has the device got what it has heard
 //   c close              the device ends its side
 //   c <- close           the session has been closed, everything was read
 //   c silent             nothing more has come
@@ -24,6 +29,7 @@
 //   u silent             it has got no other command
 //   u connections N      so many connections were made to it
 //   log EVENT            such an event has been logged
+//   log EVENT key~regex  and a field of it, or of a record in it, has the regex in it
 //   wait SECONDS         time passes
 //   upstream got:        last: all octets after the login, byte for byte; each following line with
 //                        CRLF, or without if it ends in \& ; \*N before a line: N times this line;
@@ -44,7 +50,7 @@ namespace waxseal::dialogs {
 struct ScriptLine {
     std::size_t number;
     std::string verb;  // "c ->", "u <-", "set", …
-    std::string text;  // escapes resolved, but in "c <~"
+    std::string text;  // escapes resolved, but in "c <~" and "log"
 };
 
 struct Script {

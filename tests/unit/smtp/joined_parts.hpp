@@ -60,7 +60,8 @@ class StrictUpstream {
 struct Segment {
     std::size_t after;  // complete replies, the greeting included
     std::string bytes;
-    bool body;  // sent only if the last reply was 354
+    bool body;           // sent only if the last reply was 354
+    bool eager = false;  // a body, and sent all the same
 };
 
 // Joins a server machine with client machines, one connection after the other.

@@ -69,14 +69,19 @@ struct Script {
     std::size_t replies = 1;  // that are due when all was said
 };
 
+// Sloppy: not by the grammar, but so that it can only be understood in one way. Hasty: nor does it
+// wait for the 354 before it sends a message.
+enum class Manners { good, sloppy, hasty };
+
 class Author {
   public:
-    Author(Chance& chance, bool nul) : chance_(chance), nul_(nul) {}
+    Author(Chance& chance, bool nul, Manners manners)
+        : chance_(chance), nul_(nul), manners_(manners) {}
 
     Script write() {
-        say(chance_.one_in(3) ? "HELO device\r\n" : "EHLO device\r\n");
+        say(std::string(chance_.one_in(3) ? "HELO" : "EHLO") + (sloppy(4) ? "" : " device"));
         for (std::size_t n = 1 + chance_.below(4); n > 0; --n) transaction();
-        say("QUIT\r\n");
+        say("QUIT");
         return std::move(script_);
     }
 
@@ -86,31 +91,67 @@ class Author {
         if (script_.segments.empty() || chance_.one_in(3)) {
             script_.segments.push_back({script_.replies, {}, false});
         }
-        script_.segments.back().bytes += line;
+        std::string& bytes = script_.segments.back().bytes;
+        if (sloppy(5)) bytes += chance_.one_in(2) ? " " : "\t ";
+        bytes += line + (sloppy(3) ? "\n" : "\r\n");
         ++script_.replies;
+    }
+    [[nodiscard]] bool sloppy(std::size_t n) {
+        return manners_ != Manners::good && chance_.one_in(n);
+    }
+    std::string path(const std::string& address) {
+        if (!sloppy(2)) return "<" + address + ">";
+        const std::string ways[] = {address,
+                                    " <" + address,
+                                    "<'" + address + "'>",
+                                    "<Name <" + address + ">>",
+                                    address + " <" + address + "> X-ODD=1",
+                                    "\t<" + address + ">\tX-ODD"};
+        return ways[chance_.below(std::size(ways))];
     }
     void idle_talk() {
         if (!chance_.one_in(6)) return;
-        constexpr std::string_view lines[] = {"NOOP\r\n", "VRFY x\r\n", "HELP\r\n", "RSET\r\n",
-                                              "EHLO again\r\n"};
-        say(std::string(lines[chance_.below(std::size(lines))]));
+        constexpr std::string_view lines[] = {"NOOP", "VRFY x", "HELP", "RSET", "EHLO again"};
+        const std::size_t chosen = chance_.below(std::size(lines));
+        say(std::string(lines[chosen]));
+        if (chosen >= 3) ended_ = true;
     }
     void transaction() {
-        say("MAIL FROM:<a@b.c>\r\n");
+        ended_ = false;
+        say("MAIL FROM:" + path("a@b.c"));
         idle_talk();
-        for (std::size_t n = 1 + chance_.below(3); n > 0; --n) say("RCPT TO:<d@e.f>\r\n");
+        for (std::size_t n = 1 + chance_.below(3); n > 0; --n) say("RCPT TO:" + path("d@e.f"));
         idle_talk();
-        say("DATA\r\n");
-        // Whether it is content or a command depends on the reply: the scheduler looks.
-        script_.segments.push_back({script_.replies, random_body(chance_, nul_), true});
+        say("DATA");
+        // Whether it is content or a command depends on the reply: the scheduler looks. Or it is
+        // on its way before that.
+        const bool eager = manners_ == Manners::hasty && !ended_ && chance_.one_in(2);
+        script_.segments.push_back(
+            {script_.replies - (eager ? 1 : 0), random_body(chance_, nul_), true, eager});
         ++script_.replies;
         script_.segments.push_back({script_.replies, {}, false});
     }
 
     Chance& chance_;
     bool nul_;
+    Manners manners_;
+    bool ended_ = false;  // the transaction, before its DATA, which is refused then
     Script script_;
 };
+
+// A third of the devices is well-behaved. Where DATA may be refused, being hasty ends the session.
+Manners manners_of(unsigned seed) {
+    const bool refuses = seed % 4 == 1;
+    if (seed % 3 == 0) return Manners::good;
+    return seed % 3 == 1 || refuses ? Manners::sloppy : Manners::hasty;
+}
+
+ServerSettings settings_of(unsigned seed) {
+    ServerSettings settings{"mx.test", seed % 2 == 0 ? LineEndings::repair : LineEndings::reject,
+                            seed % 5 == 0 ? 500U : 100'000U, 100, 1000};
+    if (manners_of(seed) != Manners::good) settings.reading = Reading::tolerant;
+    return settings;
+}
 
 // All of them together.
 class Simulation {
@@ -118,10 +159,9 @@ class Simulation {
     Simulation(unsigned seed, bool faults)
         : chance_(seed),
           faults_(faults),
-          settings_{"mx.test", seed % 2 == 0 ? LineEndings::repair : LineEndings::reject,
-                    seed % 5 == 0 ? 500U : 100'000U, 100, 1000},
+          settings_(settings_of(seed)),
           client_settings_(plain_setup(Security::implicit).settings),
-          script_(Author(chance_, seed % 3 == 0).write()),
+          script_(Author(chance_, seed % 7 < 2, manners_of(seed)).write()),
           relay_(chance_, settings_, client_settings_, seed % 4 == 1) {}
 
     // Until nothing moves any more.
@@ -191,7 +231,7 @@ class Simulation {
         if (gone_ || next_ == script_.segments.size()) return false;
         if (replies_ + skipped_ < script_.segments[next_].after) return false;
         const Segment& segment = script_.segments[next_++];
-        if (segment.body && last_code_ != "354") {
+        if (segment.body && !segment.eager && last_code_ != "354") {
             ++skipped_;  // DATA was refused: the content is not sent, so no reply comes
             return true;
         }

@@ -259,6 +259,21 @@ TEST_CASE("path: the reason quotes nothing of what was sent") {
     CHECK(parsed.error().reason.find('\x1b') == std::string::npos);
 }
 
+TEST_CASE("path: the reason is the one that its owner can do something about") {
+    const auto reason = [](std::string_view text) {
+        const auto parsed = parse_path(text, forward);
+        return parsed ? std::string() : parsed.error().reason;
+    };
+    CHECK(reason("<a>") == "the address has no domain");
+    CHECK(reason("<a") == "the address has no domain");
+    CHECK(reason("<u%d2@d>") == "the local part is not valid");
+    CHECK(reason("<Name a@b>") == "the local part is not valid");
+    CHECK(reason("<\"a\"b@c>") == "the local part is not valid");
+    CHECK(reason("<.a@b>") == "the local part is not valid");
+    CHECK(reason("<a@b c>") == "the address does not end in an angle bracket");
+    CHECK(reason("a@b") == "the address is not in angle brackets");
+}
+
 TEST_CASE("path: address literals") {
     constexpr std::string_view good[] = {
         "0.0.0.0",

@@ -138,6 +138,8 @@ class Wire : public std::enable_shared_from_this<Wire> {
     [[nodiscard]] std::size_t in_flight() const noexcept {
         return in_flight_.size() + unacknowledged_.size();
     }
+    // In how many writes it was that something was taken.
+    [[nodiscard]] std::size_t writes() const noexcept { return writes_; }
     // Octets fed that the product has not consumed.
     [[nodiscard]] std::size_t unread() const noexcept;
     [[nodiscard]] Fate fate() const noexcept { return fate_; }
@@ -170,6 +172,7 @@ class Wire : public std::enable_shared_from_this<Wire> {
     FakeReactor& reactor_;
     Options options_;
     Memory* memory_ = nullptr;  // the product's end, while it exists
+    std::size_t writes_ = 0;
     bool made_ = false;
     std::function<void()> notify_;
     std::function<void()> on_activity_;

@@ -90,6 +90,7 @@ std::size_t Wire::Memory::write(std::string_view bytes) {
     const bool possible = !wire.closing_ && wire.fate_ == Fate::open &&
                           wire.verdict_ != EndOfInput::failed && wire.tls_ != TlsPhase::handshaking;
     if (!possible || !wire.in_flight_.empty() || bytes.empty()) return 0;
+    ++wire.writes_;
     wire.in_flight_ = bytes.substr(0, limits::tls_record);
     const std::size_t taken = wire.in_flight_.size();
     if (wire.options_.writes_at_once && taken <= wire.window_) {
