@@ -76,7 +76,10 @@ relay::MessagePolicy make_policy(const config::Config& config, const config::Lis
     policy.legacy_charset = listen.legacy_charset;
     policy.lost_reply_memory = config.timeouts.lost_reply_memory;
     if (!message::known_charset(listen.legacy_charset)) {
-        errors.push_back(Error{place + " legacy_charset: " + text::escape(listen.legacy_charset) +
+        const std::string& where = listen.legacy_charset_place;
+        errors.push_back(Error{(where.empty() ? place + " legacy_charset: "
+                                              : where + ": [[listen]] legacy_charset: ") +
+                               text::escape(listen.legacy_charset) +
                                " is not known here; write \"windows-1252\", or another name that "
                                "`iconv --list` shows"});
     }

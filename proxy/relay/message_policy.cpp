@@ -36,12 +36,6 @@ std::string received(Trace trace, const Occasion& on) {
 
 }  // namespace
 
-bool MessagePolicy::allows(const std::vector<auth::AddressPattern>& patterns,
-                           const smtp::Path& path) noexcept {
-    return patterns.empty() ||
-           std::ranges::any_of(patterns, [&](const auto& one) { return one.fits(path); });
-}
-
 std::optional<message::Edits> edits_for(const MessagePolicy& policy, const Occasion& on) {
     const bool rewrites = on.rule != nullptr && on.rule->header;
     if (!policy.repair && !policy.fold_body && policy.trace == Trace::none && !rewrites)

@@ -36,10 +36,6 @@ struct MessagePolicy {
     bool fold_body = false;  // lines above 998 octets
     std::string legacy_charset{};
     Duration lost_reply_memory{};  // 0: none
-
-    // Whether one of the patterns is for the address; with none every one is.
-    [[nodiscard]] static bool allows(const std::vector<auth::AddressPattern>& patterns,
-                                     const smtp::Path& path) noexcept;
 };
 
 // What the edits of one message depend on beside the policy.

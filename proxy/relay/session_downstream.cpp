@@ -53,7 +53,7 @@ void Session::on(event::Hello hello) {
 std::optional<smtp::Reply> Session::refusal_of(const event::Mail& mail) {
     const smtp::Path& sender = mail.reverse_path;
     const bool of_user = !user_ || user_->may_send(sender);
-    if (!of_user || !MessagePolicy::allows(settings_->messages.senders, sender)) {
+    if (!of_user || !auth::allows(settings_->messages.senders, sender)) {
         log::warn("sender_refused",
                   {{"session", record_.id}, {"user", record_.user}, {"from", sender.text()}});
         return smtp::make_reply(553, {5, 7, 1},
@@ -65,8 +65,8 @@ std::optional<smtp::Reply> Session::refusal_of(const event::Mail& mail) {
 }
 
 bool Session::refuses(const smtp::Path& forward_path) const {
-    return !MessagePolicy::allows(settings_->messages.recipients, forward_path) ||
-           (user_ && !MessagePolicy::allows(user_->recipients, forward_path));
+    return !auth::allows(settings_->messages.recipients, forward_path) ||
+           (user_ && !auth::allows(user_->recipients, forward_path));
 }
 
 void Session::on(event::Mail mail) {
