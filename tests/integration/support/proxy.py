@@ -23,6 +23,15 @@ def binary():
                             "or name one in WAXSEAL_BINARY")
 
 
+def beside(name):
+    """A program of the same build as the one under test, else of any that is there."""
+    places = [os.path.dirname(binary()), *(os.path.join(ROOT, "build", preset) for preset in ("release", "dev"))]
+    for place in places:
+        if os.access(path := os.path.join(place, name), os.X_OK):
+            return path
+    raise FileNotFoundError(f"{name} is not built (cmake --build --preset release --target {name})")
+
+
 def sanitized():
     """Whether the program under test was built with a sanitizer: its memory says nothing then."""
     with open(binary(), "rb") as file:
