@@ -22,7 +22,8 @@ constexpr const char* description =
 constexpr const char* footer =
     "Every flag can be an environment variable: WAXSEAL_CONFIG, WAXSEAL_LISTEN, WAXSEAL_ALLOW, "
     "WAXSEAL_UPSTREAM, WAXSEAL_USERNAME,\n"
-    "WAXSEAL_PASSWORD_FILE, WAXSEAL_CA_FILE, WAXSEAL_LOG_LEVEL, WAXSEAL_LOG_FORMAT;\n"
+    "WAXSEAL_PASSWORD_FILE, WAXSEAL_CA_FILE, WAXSEAL_SENDER, WAXSEAL_LOG_LEVEL, "
+    "WAXSEAL_LOG_FORMAT;\n"
     "WAXSEAL_HOSTNAME and WAXSEAL_WORKERS are [server] hostname and workers. Flag beats "
     "environment beats file.\n"
     "Exit codes: 0 ok, 64 usage, 71 system error (port in use, ...), 78 configuration error.";
@@ -51,6 +52,10 @@ void add_configuration_flags(CLI::App& command, config::Flags& flags) {
         .add_option("--ca-file", flags.ca_file,
                     "PEM file of the authorities to trust instead of the system's")
         ->type_name("FILE");
+    command
+        .add_option("--sender", flags.sender,
+                    "address to send everything as, in the envelope and in From")
+        ->type_name("ADDR");
     command.add_option("--log-level", flags.log_level, "debug, info, warn or error")
         ->type_name("LEVEL");
     command.add_option("--log-format", flags.log_format, "auto, text, json or logfmt")

@@ -9,12 +9,15 @@
 #include <system_error>
 #include <utility>
 
+#include "app/temporary_file.hpp"
 #include "base/log.hpp"
 
 namespace waxseal::app {
 
 Lane::Lane(net::Resolver& resolver, const net::ThreadPool& pool, std::shared_ptr<relay::Door> door)
-    : resolver_(resolver), worker_(loop_, pool), proxy_(loop_, worker_, std::move(door)) {}
+    : resolver_(resolver),
+      worker_(loop_, pool),
+      proxy_(loop_, worker_, temporary_files(), std::move(door)) {}
 
 Lane::~Lane() { join(); }
 

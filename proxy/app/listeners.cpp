@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "app/messages.hpp"
+
 namespace waxseal::app {
 
 namespace {
@@ -57,6 +59,11 @@ smtp::ServerSettings server_settings(const config::Config& config, const config:
     }
     server.require_auth = config::requires_login(listen);
     server.max_auth_failures = config.limits.max_auth_failures;
+    server.reading =
+        listen.kind == config::ListenKind::strict ? smtp::Reading::strict : smtp::Reading::tolerant;
+    server.legacy_auth = listen.legacy_auth;
+    server.long_lines = listen.long_lines == config::LongLines::reject ? smtp::LongLines::reject
+                                                                       : smtp::LongLines::accept;
     return server;
 }
 
@@ -93,7 +100,7 @@ ListenerBuilder::ListenerBuilder(const config::Config& config, const Secret& see
 }
 
 std::shared_ptr<const relay::SessionSettings> ListenerBuilder::session(
-    const config::Listen& listen) const {
+    const config::Listen& listen) {
     auto session = std::make_shared<relay::SessionSettings>();
     session->listener = config::to_string(listen.address);
     session->authenticator = make_authenticator(listen, config_.hostname, users_, seed_);
@@ -102,6 +109,7 @@ std::shared_ptr<const relay::SessionSettings> ListenerBuilder::session(
     session->tls_handshake = config_.timeouts.tls_handshake;
     session->min_data_rate = config_.limits.min_data_rate;
     session->error_delay = config_.limits.error_delay;
+    session->messages = make_policy(config_, listen, errors_);
     return session;
 }
 

@@ -46,7 +46,7 @@ class ListenerBuilder {
 
   private:
     [[nodiscard]] std::shared_ptr<const relay::SessionSettings> session(
-        const config::Listen& listen) const;
+        const config::Listen& listen);
     [[nodiscard]] std::shared_ptr<const tls::ServerContext> context(const config::Listen& listen);
     [[nodiscard]] std::vector<config::Certificate> certificates(const config::Listen& listen);
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "app/messages.hpp"
 #include "app/password_file.hpp"
 #include "base/text.hpp"
 
@@ -29,17 +30,21 @@ std::expected<auth::Verifier, Error> verifier(const config::User& user) {
     return auth::Verifier(*std::move(password));
 }
 
-std::expected<auth::User, Error> user_of(const config::User& user) {
+std::expected<auth::User, Error> user_of(const config::User& user,
+                                         const std::vector<std::string>& own_domains,
+                                         std::vector<Error>& errors) {
     auto check = verifier(user);
     if (!check) return std::unexpected(std::move(check).error());
-    auth::User made{user.name, *std::move(check), user.allow, {}, user.upstream};
-    for (const std::string& text : user.senders) {
-        auto pattern = auth::SenderPattern::parse(text);
-        if (!pattern)
-            return std::unexpected(Error{section(user, "senders") + pattern.error().text});
-        made.senders.push_back(*std::move(pattern));
-    }
-    return made;
+    const std::string place = "[[user]] \"" + text::escape(user.name) + '"';
+    return auth::User{
+        .name = user.name,
+        .verifier = *std::move(check),
+        .allow = user.allow,
+        .senders = make_patterns(user.senders, place + " senders", errors),
+        .upstream = user.upstream,
+        .recipients = make_patterns(user.recipients, place + " recipients", errors),
+        .sender = make_sender_rule(user.sender, own_domains, place, errors),
+    };
 }
 
 auth::Mode mode(config::ListenAuth auth) {
@@ -71,7 +76,7 @@ std::shared_ptr<const auth::Users> make_users(const config::Config& config,
                                               std::vector<Error>& errors) {
     std::vector<auth::User> users;
     for (const config::User& user : config.user) {
-        auto made = user_of(user);
+        auto made = user_of(user, config.own_domains, errors);
         if (made) {
             users.push_back(*std::move(made));
         } else {
@@ -101,15 +106,7 @@ std::shared_ptr<const relay::RouteTable> make_routes(const config::Config& confi
     std::vector<relay::Route> routes;
     for (const config::Route& route : config.route) {
         relay::Route made{route.listen, route.user, {}, named(all, route.upstream)};
-        for (const std::string& text : route.sender) {
-            auto pattern = auth::SenderPattern::parse(text);
-            if (pattern) {
-                made.senders.push_back(*std::move(pattern));
-            } else {
-                errors.push_back(Error{"[[route]] sender: " + text::escape(text) +
-                                       " is not \"a@b.example\", \"*@b.example\" or \"<>\""});
-            }
-        }
+        made.senders = make_patterns(route.sender, "[[route]] sender", errors);
         routes.push_back(std::move(made));
     }
     return std::make_shared<const relay::RouteTable>(std::move(routes));

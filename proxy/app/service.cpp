@@ -101,6 +101,8 @@ struct Descriptor {
 Service::Service(std::vector<net::InheritedSocket> passed, std::size_t workers)
     : seed_(new_seed()), passed_(std::move(passed)) {
     (void)std::signal(SIGPIPE, SIG_IGN);
+    // A temporary file beyond the limit of files' sizes: an error, and not the end of everything.
+    (void)std::signal(SIGXFSZ, SIG_IGN);
     for (std::size_t i = 0; i < std::max<std::size_t>(workers, 1); ++i) make_lane();
     drain_alarm_ = loop().alarm([this] {
         log::warn("drain_cut_short", {{"sessions", door_->admission.sessions()}});

@@ -4,10 +4,14 @@
 // Errors name the directory and what the system says; never what was to be written.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "base/error.hpp"
 #include "base/spill.hpp"
@@ -34,6 +38,9 @@ class TemporaryFile final : public SpillFile {
     std::string directory_;
     std::uint64_t size_ = 0;
 };
+
+// Where a file cannot be made without a name. A descriptor, or an errno below zero.
+[[nodiscard]] int open_and_unlink(const std::string& directory);
 
 // The environment is read once, here.
 [[nodiscard]] SpillFactory temporary_files();

@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "app/messages.hpp"
 #include "app/password_file.hpp"
 #include "tls/crypto.hpp"
 
@@ -202,6 +203,8 @@ BuiltUpstream UpstreamBuilder::build(const config::Upstream& upstream) {
         .idle_connections = upstream.idle_connections,
         .idle_timeout = upstream.idle_timeout,
         .max_transactions = upstream.max_transactions_per_connection,
+        .sender = make_sender_rule(upstream.sender, config_.own_domains,
+                                   "[[upstream]] " + upstream.name, errors_),
         .xclient = upstream.xclient,
         .certificate = upstream.certificate.certificate_file.empty()
                            ? smtp::ClientCertificate::none
@@ -228,6 +231,7 @@ std::shared_ptr<upstream::Provider> make_provider(const BuiltUpstream& built, ne
         .credential_source = built.credential_source,
         .last_used = built.last_used,
         .breaker = built.breaker,
+        .sender = built.sender,
         .xclient = built.xclient,
         .certificate = built.certificate,
     });

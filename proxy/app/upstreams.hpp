@@ -50,6 +50,7 @@ struct BuiltUpstream {
     std::size_t idle_connections = 0;
     Duration idle_timeout{};
     std::uint64_t max_transactions = 0;
+    std::optional<auth::SenderRule> sender{};
     bool xclient = false;
     smtp::ClientCertificate certificate = smtp::ClientCertificate::none;
     // What the providers of all workers share.

@@ -6,9 +6,7 @@
 namespace waxseal::auth {
 
 bool User::may_send(const smtp::Path& reverse_path) const noexcept {
-    return senders.empty() ||
-           std::any_of(senders.begin(), senders.end(),
-                       [&](const SenderPattern& one) { return one.fits(reverse_path); });
+    return allows(senders, reverse_path);
 }
 
 bool User::allowed_from(const IpAddress& client) const noexcept {

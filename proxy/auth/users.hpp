@@ -4,11 +4,13 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "auth/sender_pattern.hpp"
+#include "auth/address_pattern.hpp"
+#include "auth/sender_rule.hpp"
 #include "auth/verifier.hpp"
 #include "base/network.hpp"
 #include "smtp/path.hpp"
@@ -18,9 +20,11 @@ namespace waxseal::auth {
 struct User {
     std::string name;
     Verifier verifier;
-    std::vector<Network> allow;          // empty: from anywhere
-    std::vector<SenderPattern> senders;  // empty: any
-    std::string upstream;                // empty: the listener's
+    std::vector<Network> allow;                // empty: from anywhere
+    std::vector<AddressPattern> senders;       // empty: any
+    std::string upstream;                      // empty: the listener's
+    std::vector<AddressPattern> recipients{};  // empty: any
+    std::optional<SenderRule> sender{};        // comes before the listener's
 
     [[nodiscard]] bool may_send(const smtp::Path& reverse_path) const noexcept;
     [[nodiscard]] bool allowed_from(const IpAddress& client) const noexcept;

@@ -103,6 +103,16 @@ inline constexpr std::size_t sasl_rounds = 8;
 inline constexpr unsigned scram_iterations_least = 4096;
 inline constexpr unsigned scram_iterations_most = 600'000;
 
+// How long a connection waits for a message that is being collected, before it is given back.
+inline constexpr std::chrono::milliseconds collecting{1000};
+// How long an upstream is thought to wait for the next octet of a body, when it has not shown less:
+// Amazon SES closes after ten seconds, most after minutes.
+inline constexpr std::chrono::milliseconds body_patience{8000};
+// How often it is looked whether a reply has arrived, and how often altogether, before the device
+// counts as gone.
+inline constexpr std::chrono::milliseconds delivery_look{50};
+inline constexpr unsigned delivery_looks = 40;
+
 // Messages whose 250 was lost on its way to the device.
 inline constexpr std::size_t remembered_replies = 1000;
 // What a message that is collected before it is sent may hold in memory; more is in a file.

@@ -27,6 +27,10 @@ class Reactor {
   public:
     virtual ~Reactor() = default;
     [[nodiscard]] virtual TimePoint now() const noexcept = 0;
+    // The time of day, for what people read.
+    [[nodiscard]] virtual std::chrono::system_clock::time_point time_of_day() const {
+        return std::chrono::system_clock::now();
+    }
     [[nodiscard]] virtual std::unique_ptr<Alarm> alarm(std::function<void()> on_expiry) = 0;
     // Runs the function after the current callback has returned: the only place where objects that
     // may be on the call stack are destroyed.

@@ -34,6 +34,7 @@ class Recent {
     void forget(TimePoint limit) {
         while (!entries_.empty() && entries_.front().touched < limit) drop_oldest();
     }
+    [[nodiscard]] bool knows(const Key& key) const { return index_.contains(key); }
     [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
 
   private:

@@ -24,6 +24,7 @@ class Check : public SectionCheck<Listen> {
         proxy_protocol();
         allow();
         auth();
+        check_repairs(draft_, problems_);
         const std::vector<std::string_view> known = names_of(upstreams);
         if (!draft_.has("upstream")) {
             value_.upstream.assign(known.begin(), known.end());
@@ -125,6 +126,11 @@ class Check : public SectionCheck<Listen> {
     }
 
     void auth() {
+        if (true_("legacy_auth") && (!draft_.has("auth") || written("auth", "none"))) {
+            fail("legacy_auth",
+                 "has no effect with auth = \"none\", which offers no login; write auth = \"any\" "
+                 "or \"local\" beside it, or remove it");
+        }
         if (!requires_login(value_) || !reachable()) return;
         if (value_.tls == ListenTls::none) {
             warn("auth",

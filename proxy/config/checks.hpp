@@ -1,8 +1,8 @@
 // What takes more than one key to judge: the second half of validation, on what is left after flags
 // and environment have replaced what they replace. Fills in the defaults that depend on other keys.
 //
-// Flow: listeners, users, routes, upstreams, in this order: a route is compared with listeners
-// whose paths are whole, and what an upstream needs depends on who leads to it.
+// Flow: listeners, users, routes, upstreams, sender rules, in this order: a route is compared with
+// listeners whose paths are whole, and what an upstream needs depends on who leads to it.
 #pragma once
 
 #include <set>
@@ -23,6 +23,8 @@ void check_listener_tls(Draft<Listen>& draft, const Directories& directories, Pr
 void check_users(Drafts& drafts, const Directories& directories, Problems& problems);
 void check_routes(Drafts& drafts, const Directories& directories, Problems& problems);
 void check_upstreams(Drafts& drafts, const Directories& directories, Problems& problems);
+void check_repairs(Draft<Listen>& draft, Problems& problems);
+void check_sender_rules(Drafts& drafts, Problems& problems);
 void check_timeouts(const Draft<Timeouts>& draft, Problems& problems);
 
 // The upstreams that a device's own credentials may be sent to.

@@ -12,8 +12,8 @@
 // listener then uses it.
 //   Nothing of the replaced ones is kept: a credential never goes to a provider it was not written
 //   for. What names a replaced one goes with it: routes, and the upstream of a user.
-// - --username, --password-file and --ca-file (and their variables) belong to that one; without it,
-// to the file's only
+// - --username, --password-file, --ca-file and --sender (and their variables) belong to that one;
+// without it, to the file's only
 //   [[upstream]]. With several in the file they are an error, not a guess.
 // - A file named by -c or WAXSEAL_CONFIG is always read and checked whole; the default file only if
 // it exists and no
@@ -123,7 +123,8 @@ struct Listen {
     Buffer buffer = Buffer::stream;
     bool received = false;
     ReceivedAddress received_address = ReceivedAddress::show;
-    std::string legacy_charset = "windows-1252";
+    std::string legacy_charset = "windows-1252";  // whether there is one is not looked into here
+    std::string legacy_charset_place;             // FILE:LINE:COL, for whoever does; empty: unset
     SenderRule sender;
     std::vector<std::string> senders;     // as in Route; empty: any
     std::vector<std::string> recipients;  // "a@b.example" or "*@b.example"; empty: any
@@ -153,7 +154,7 @@ struct Upstream {
     std::string password_file;  // absolute; this or token_file, never both
     std::string token_file;     // absolute; read anew for each login
     Certificate certificate;    // our own, for the handshake; empty: none
-    SenderRule sender;
+    SenderRule sender;          // after that of user or listener
     bool xclient = false;
     unsigned max_connections = 10;
     unsigned idle_connections = 2;
@@ -168,7 +169,7 @@ struct User {
     std::string password_hash;            // begins with "$"; not looked into here
     std::string password_hash_place;      // FILE:LINE:COL, for whoever does
     std::vector<Network> allow;           // from where; empty: from anywhere
-    SenderRule sender;                    // before that of the listener
+    SenderRule sender;                    // instead of that of the listener
     std::vector<std::string> senders;     // reverse-paths, as in Route; empty: any
     std::vector<std::string> recipients;  // as in Listen; empty: any
     std::string upstream;                 // a name; empty: those of the listener
@@ -243,7 +244,8 @@ struct Flags {
     std::optional<std::string> config;  // -c
     std::vector<std::string> listen;
     std::vector<std::string> allow;  // --allow CIDR
-    std::optional<std::string> upstream, username, password_file, ca_file, log_level, log_format;
+    std::optional<std::string> upstream, username, password_file, ca_file, sender, log_level,
+        log_format;
     std::string default_config = "/etc/waxseal/waxseal.toml";  // only tests change it
 };
 

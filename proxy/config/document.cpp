@@ -68,17 +68,26 @@ class Converter {
     }
 
     [[nodiscard]] Table table(const toml::table& from, const Place& otherwise) const {
-        Table result;
-        result.place = from.source().begin.line > 0 ? at(from.source()) : otherwise;
+        return {place(from, otherwise), entries(from)};
+    }
+
+    // Nothing is written where a table is only part of a dotted key.
+    [[nodiscard]] Place place(const toml::node& node, const Place& otherwise) const {
+        return node.source().begin.line > 0 ? at(node.source()) : otherwise;
+    }
+
+    [[nodiscard]] std::vector<Entry> entries(const toml::table& from) const {
+        std::vector<Entry> result;
         for (auto&& [key, node] : from) {
-            result.entries.push_back({std::string(key.str()), at(key.source()), value(node)});
+            const Place named = at(key.source());
+            result.push_back({std::string(key.str()), named, value(node, named)});
         }
         return result;
     }
 
-    [[nodiscard]] Value value(const toml::node& node) const {
+    [[nodiscard]] Value value(const toml::node& node, const Place& otherwise) const {
         Value result;
-        result.place = at(node.source());
+        result.place = place(node, otherwise);
         if (const auto* text = node.as_string()) {
             result.kind = Value::Kind::string;
             result.text = text->get();
@@ -90,11 +99,13 @@ class Converter {
             result.flag = flag->get();
         } else if (const auto* array = node.as_array()) {
             result.kind = Value::Kind::list;
-            for (const toml::node& element : *array) result.items.push_back(value(element));
+            for (const toml::node& element : *array)
+                result.items.push_back(value(element, result.place));
+        } else if (const auto* table = node.as_table()) {
+            result.kind = Value::Kind::table;
+            result.entries = entries(*table);
         } else {
-            result.text = node.is_table()            ? "a table"
-                          : node.is_floating_point() ? "a number with a fraction"
-                                                     : "a date or time";
+            result.text = node.is_floating_point() ? "a number with a fraction" : "a date or time";
         }
         return result;
     }

@@ -19,14 +19,17 @@ struct Place {
 };
 [[nodiscard]] std::string to_string(const Place& place);  // FILE:LINE:COL, safe for one line
 
+struct Entry;
+
 struct Value {
-    enum class Kind { string, integer, boolean, list, other };
+    enum class Kind { string, integer, boolean, list, table, other };
     Kind kind = Kind::other;
     Place place;
-    std::string text;  // string: its value; other: what it is, for messages ("a table")
+    std::string text;  // string: its value; other: what it is, for messages ("a date or time")
     std::int64_t number = 0;
     bool flag = false;
-    std::vector<Value> items;
+    std::vector<Value> items;    // list
+    std::vector<Entry> entries;  // table
 };
 
 struct Entry {

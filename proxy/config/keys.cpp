@@ -29,9 +29,13 @@ std::string unknown_key(std::string_view key, std::string_view section,
     }
     std::string result = "unknown key";
     if (std::string near = did_you_mean(key, known); !near.empty()) return result + near;
-    const auto elsewhere = std::ranges::find_if(reference(), [&](const Reference& row) {
-        return row.key == key && row.section != section;
-    });
+    // What is written behind [listen.sender] is part of it, though it was meant for the [[listen]].
+    const auto around = [&](const Reference& row) {
+        return row.key == key && section.starts_with(row.section);
+    };
+    auto elsewhere = std::ranges::find_if(reference(), around);
+    if (elsewhere == reference().end())
+        elsewhere = std::ranges::find(reference(), key, &Reference::key);
     if (elsewhere != reference().end())
         return result + "; it belongs under " + std::string(elsewhere->section);
     if (section.empty()) return result + "; every key stands under a section, as [log]";

@@ -64,7 +64,8 @@ void replace_upstreams(Drafts& drafts, const Entry& given, Problems& problems) {
 
 void override_upstream(Drafts& drafts, const Overrides& overrides, Problems& problems) {
     if (overrides.upstream) replace_upstreams(drafts, *overrides.upstream, problems);
-    for (const auto& entry : {overrides.username, overrides.password_file, overrides.ca_file}) {
+    for (const auto& entry :
+         {overrides.username, overrides.password_file, overrides.ca_file, overrides.sender}) {
         if (!entry || drafts.upstream.empty()) continue;
         if (drafts.upstream.size() > 1) {
             problems.error(entry->place,
@@ -101,6 +102,7 @@ void check_whole(Drafts& drafts, const std::string& file, const Directories& dir
     check_users(drafts, directories, problems);
     check_routes(drafts, directories, problems);
     check_upstreams(drafts, directories, problems);
+    check_sender_rules(drafts, problems);
     check_timeouts(drafts.timeouts, problems);
 }
 
@@ -118,6 +120,7 @@ Config assemble(Drafts&& drafts, const std::string& file, const Directories& dir
     Config config;
     config.state_dir = state_directory(drafts.server, directories, environment);
     config.file = file;
+    config.own_domains = std::move(drafts.server.value.own_domains);
     config.workers = drafts.server.value.workers;
     config.hostname =
         drafts.server.value.hostname.empty() ? own_hostname() : drafts.server.value.hostname;

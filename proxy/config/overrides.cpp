@@ -27,6 +27,8 @@ constexpr std::array names{
     Name{"password_file", "--password-file", "WAXSEAL_PASSWORD_FILE",
          "password_file = \"/run/secrets/smtp-password\"", "FILE"},
     Name{"ca_file", "--ca-file", "WAXSEAL_CA_FILE", "ca_file = \"ca.pem\"", "FILE"},
+    Name{"sender", "--sender", "WAXSEAL_SENDER", "sender = { envelope = \"scanner@example.com\" }",
+         "ADDR"},
     Name{"level", "--log-level", "WAXSEAL_LOG_LEVEL", "level = \"info\"", "LEVEL"},
     Name{"format", "--log-format", "WAXSEAL_LOG_FORMAT", "format = \"auto\"", "FORMAT"},
     Name{"hostname", "", "WAXSEAL_HOSTNAME", "hostname = \"relay.example.com\"", "NAME"},
@@ -48,6 +50,16 @@ Value text_value(const Place& place, std::string text) {
 Entry text_entry(std::string_view key, std::string_view source, std::string text) {
     const Place place{std::string(source), 0, 0};
     return {std::string(key), place, text_value(place, std::move(text))};
+}
+
+// What a lone address stands for: an account that may send as nobody else is what it is given for.
+Value sender_rule(const Value& address) {
+    const Place& place = address.place;
+    Value value;
+    value.kind = Value::Kind::table;
+    value.place = place;
+    value.entries = {{"envelope", place, address}, {"header", place, text_value(place, "rewrite")}};
+    return value;
 }
 
 std::vector<std::string> split_list(std::string_view text) {
@@ -138,6 +150,8 @@ Overrides read_overrides(const Flags& flags, const Environment& environment, Pro
     result.username = finder.one("username", flags.username);
     result.password_file = finder.one("password_file", flags.password_file);
     result.ca_file = finder.one("ca_file", flags.ca_file);
+    result.sender = finder.one("sender", flags.sender);
+    if (result.sender) result.sender->value = sender_rule(result.sender->value);
     result.level = finder.one("level", flags.log_level);
     result.format = finder.one("format", flags.log_format);
     result.hostname = finder.one("hostname", std::nullopt);

@@ -18,6 +18,7 @@ struct Overrides {
     std::optional<Entry> allow;     // key "allow", a list
     std::optional<Entry> upstream;  // a URL
     std::optional<Entry> username, password_file, ca_file;
+    std::optional<Entry> sender;  // key "sender", a table: envelope and header
     std::optional<Entry> level, format, hostname, workers;
     std::optional<Entry> config;  // the file to read
 };

@@ -1,6 +1,6 @@
 // The keys of [[upstream]].
 #include "base/text.hpp"
-#include "config/readers.hpp"
+#include "config/mail_readers.hpp"
 #include "config/sections.hpp"
 
 namespace waxseal::config {
@@ -116,6 +116,9 @@ constexpr std::array rows{
                   read_certificate<&Certificate::certificate_file>},
     Key<Upstream>{"key_file", "path", R"("client.key")", "no client certificate", "PEM key of it.",
                   read_certificate<&Certificate::key_file>},
+    Key<Upstream>{"sender", sender_rule_type, sender_rule_example, "the sender is kept",
+                  "Puts the sender that this account may use in place of the device's.",
+                  read_sender_rule<&Upstream::sender>},
     Key<Upstream>{
         "xclient", "true | false", "false", "",
         "Tells the client's address, port and HELO name to an upstream that offers XCLIENT.",

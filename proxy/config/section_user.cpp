@@ -1,5 +1,5 @@
 // The keys of [[user]] and [[route]].
-#include "config/readers.hpp"
+#include "config/mail_readers.hpp"
 #include "config/sections.hpp"
 
 namespace waxseal::config {
@@ -28,17 +28,6 @@ void read_password_hash(const Given& given, User& target) {
     target.password_hash_place = to_string(given.entry.value.place);
 }
 
-template <auto Member>
-void read_senders(const Given& given, Owner<Member>& target) {
-    (target.*Member).clear();
-    read_list(given, "a list of senders", [&](const Value& value, const std::string& text) {
-        auto sender = parse_sender(text);
-        if (!sender) return given.fail_at(value.place, sender.error());
-        (target.*Member).push_back(*std::move(sender));
-    });
-    if (empty_list(given)) given.fail("is empty, so no sender would do; remove it for any");
-}
-
 // The addresses come later: paths in them are not whole yet.
 constexpr TextList listen_addresses{"a list of addresses",
                                     "is empty, so it never matches; remove it for any listener"};
@@ -61,6 +50,11 @@ constexpr std::array user_rows{
               "From where this user may log in.", read_networks<&User::allow, false>},
     Key<User>{"senders", "list of senders", R"(["scanner@example.com", "*@example.com"])", "any",
               "The reverse-paths this user may write in MAIL.", read_senders<&User::senders>},
+    Key<User>{"recipients", "list of recipients", R"(["office@example.com", "*@example.com"])",
+              "anybody", "The recipients this user may write to.",
+              read_recipients<&User::recipients>},
+    Key<User>{"sender", sender_rule_type, sender_rule_example, "that of the listener",
+              "Puts another sender in place of this user's.", read_sender_rule<&User::sender>},
     Key<User>{"upstream", "name", R"("default")", "those of the listener",
               "Where the mail of this user goes.", read_text<&User::upstream>},
 };

@@ -11,6 +11,7 @@ namespace {
 
 // Longer, and a last reply might be held back for longer than a device gets to read it.
 constexpr std::int64_t longest_error_delay = 5'000;
+constexpr std::int64_t longest_memory = 3'600'000;
 constexpr std::int64_t day = 24LL * 3'600'000;
 
 constexpr std::array levels{Word{"debug", LogLevel::debug}, Word{"info", LogLevel::info},
@@ -49,6 +50,15 @@ void read_workers(const Given& given, Server& target) {
     target.workers = static_cast<unsigned>(count);
 }
 
+void read_domains(const Given& given, Server& target) {
+    target.own_domains.clear();
+    read_list(given, "a list of domains", [&](const Value& value, const std::string& text) {
+        auto domain = parse_domain(text);
+        if (!domain) return given.fail_at(value.place, domain.error());
+        target.own_domains.push_back(*std::move(domain));
+    });
+}
+
 constexpr std::array server_rows{
     Key<Server>{"hostname", "host name", R"("relay.example.com")", "this host's own name",
                 "Our own name, in the greeting and towards the upstream.", read_hostname},
@@ -56,6 +66,8 @@ constexpr std::array server_rows{
                 "$STATE_DIRECTORY, else /var/lib/waxseal",
                 "Where waxseal keeps what it makes itself, as a self-signed certificate.",
                 read_text<&Server::state_dir>},
+    Key<Server>{"own_domains", "list of domains", R"(["example.com"])", "none",
+                "What a sender rule with when = \"foreign\" leaves alone.", read_domains},
     Key<Server>{"workers", "auto | number", R"("auto")", "",
                 "Event loops, each on a thread; auto is one a processor. Takes effect at a start.",
                 read_workers},
@@ -110,6 +122,9 @@ constexpr std::array timeouts_rows{
     Key<Timeouts>{"drain", "duration", R"("30s")", "",
                   "How long a stop waits for the messages in flight.",
                   read_duration<&Timeouts::drain, 0, day>},
+    Key<Timeouts>{"lost_reply_memory", "duration", R"("10m")", "",
+                  "How long a 250 that a device has not got is kept for it; \"0s\" is not at all.",
+                  read_duration<&Timeouts::lost_reply_memory, 0, longest_memory>},
 };
 
 constexpr std::array log_rows{

@@ -14,6 +14,7 @@ namespace waxseal::config {
 struct Server {
     std::string hostname;
     std::string state_dir;
+    std::vector<std::string> own_domains;
     unsigned workers = 0;  // auto
 };
 struct Admin {};

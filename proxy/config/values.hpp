@@ -28,6 +28,13 @@ using Parsed = std::expected<T, std::string>;
 
 // a@b.example, *@b.example (or @b.example: the same), <>. The domain comes out in lower case.
 [[nodiscard]] Parsed<std::string> parse_sender(std::string_view text);
+// The same but for <>, which is nobody's mailbox.
+[[nodiscard]] Parsed<std::string> parse_recipient(std::string_view text);
+// An addr-spec that every upstream takes (RFC 5321 4.1.2): no UTF-8, as that may need SMTPUTF8, and
+// no "%" in the local part, as that is read as a route.
+[[nodiscard]] Parsed<std::string> parse_mailbox(std::string_view text);
+// A domain as in these, in lower case.
+[[nodiscard]] Parsed<std::string> parse_domain(std::string_view text);
 // SHA-256 in hexadecimal, colons between the octets or not, or base64.
 [[nodiscard]] Parsed<Sha256> parse_pin(std::string_view text);
 [[nodiscard]] Parsed<unsigned> parse_mode(std::string_view text);  // 0660 660

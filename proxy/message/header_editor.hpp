@@ -10,10 +10,11 @@
 //   writes them; a CR may be the last octet of one piece and its LF the first of the next), then
 //   finish(); what both return goes on, in order. Any chunking gives the same octets. One editor a
 //   message. Views live until the next call. The header block is held until it is complete, or
-//   larger than limits::header_block: then it is passed on as it is (untouched()).
+//   larger than limits::header_block: then it is passed on as it is (untouched()). From then on
+//   edit() returns its input itself, and looks at it only for fold_body.
 #pragma once
 
-#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -57,6 +58,10 @@ class HeaderEditor {
     [[nodiscard]] Repairs repairs() const noexcept;
     // Why the message was left as it is: "dkim", "header_too_large"; empty: it was not.
     [[nodiscard]] std::string_view untouched() const noexcept;
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
 };
 
 // Whether a charset of this name can be converted from.

@@ -1,5 +1,6 @@
 // What all workers share of admitting clients and of their sessions: the limits, who is locked out,
-// what has been logged of refusals, how many wait before SMTP, the sessions' numbers.
+// what has been logged of refusals, how many wait before SMTP, replies that were lost on their way,
+// the sessions' numbers.
 //
 // Thread-safe. Flow: one for the process; every Proxy has it.
 #pragma once
@@ -14,7 +15,9 @@
 
 #include "auth/lockout.hpp"
 #include "relay/admission.hpp"
+#include "relay/lost_replies.hpp"
 #include "relay/refusals.hpp"
+#include "relay/slow_clients.hpp"
 
 namespace waxseal::relay {
 
@@ -32,10 +35,13 @@ class Arrivals {
 
 struct Door {
     Door();
+    explicit Door(std::uint64_t id_base) : id_base_(id_base) {}
     Admission admission;
     auth::Lockout lockout;
     Refusals refusals;
     Arrivals arrivals;
+    LostReplies lost_replies;
+    SlowClients slow;
     // The next session's, unlike all others of this process and most likely those of the last.
     [[nodiscard]] std::string next_id();
 

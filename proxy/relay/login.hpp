@@ -17,8 +17,11 @@
 #include "auth/authenticator.hpp"
 #include "auth/lockout.hpp"
 #include "base/reactor.hpp"
+#include "base/spill.hpp"
 #include "base/worker.hpp"
+#include "relay/lost_replies.hpp"
 #include "relay/refusals.hpp"
+#include "relay/slow_clients.hpp"
 #include "smtp/reply.hpp"
 
 namespace waxseal::relay {
@@ -28,6 +31,9 @@ struct SessionServices {
     Worker& worker;  // checks passwords
     auth::Lockout& lockout;
     Refusals& refusals;
+    LostReplies& lost_replies;
+    SlowClients& slow;
+    const SpillFactory& spill;  // where messages that are collected have their files
 };
 
 class Login {

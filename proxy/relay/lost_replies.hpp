@@ -53,16 +53,17 @@ class LostReplies {
         TimePoint until;
     };
     using Replies = std::list<Reply>;
+    using Index = std::map<Fingerprint, Replies::iterator>;
 
     bool end_pend(const Fingerprint& message);
-    void drop(std::map<Fingerprint, Replies::iterator>::iterator known);
+    void drop(Index::iterator known);
 
     std::size_t capacity_;
     mutable std::mutex mutex_;
     // The same message may be under way in several sessions of one device at once.
     std::map<Fingerprint, std::size_t> pending_;
     Replies replies_;  // the oldest first
-    std::map<Fingerprint, Replies::iterator> index_;
+    Index index_;
 };
 
 }  // namespace waxseal::relay

@@ -64,8 +64,8 @@ std::string_view to_string(Preamble::Refused::Cause cause) {
 
 }  // namespace
 
-Proxy::Proxy(Reactor& reactor, Worker& worker, std::shared_ptr<Door> door)
-    : reactor_(reactor), worker_(worker), door_(std::move(door)) {}
+Proxy::Proxy(Reactor& reactor, Worker& worker, SpillFactory spill, std::shared_ptr<Door> door)
+    : reactor_(reactor), worker_(worker), spill_(std::move(spill)), door_(std::move(door)) {}
 
 Proxy::~Proxy() = default;
 
@@ -94,9 +94,12 @@ void Proxy::accept(std::unique_ptr<Channel> channel, const IpAddress& client,
 void Proxy::start(std::uint64_t key, std::unique_ptr<Channel> channel, Session::Client client,
                   std::shared_ptr<const SessionSettings> settings) {
     client.id = door_->next_id();
-    auto session = std::make_unique<Session>(
-        reactor_, SessionServices{worker_, door_->lockout, door_->refusals}, std::move(channel),
-        std::move(settings), std::move(client), [this, key](Session&) { ended(key); });
+    auto session =
+        std::make_unique<Session>(reactor_,
+                                  SessionServices{worker_, door_->lockout, door_->refusals,
+                                                  door_->lost_replies, door_->slow, spill_},
+                                  std::move(channel), std::move(settings), std::move(client),
+                                  [this, key](Session&) { ended(key); });
     Session& started = *session;
     sessions_[key].session = std::move(session);
     started.start();

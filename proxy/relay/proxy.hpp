@@ -23,6 +23,7 @@
 #include "base/channel.hpp"
 #include "base/network.hpp"
 #include "base/reactor.hpp"
+#include "base/spill.hpp"
 #include "base/worker.hpp"
 #include "relay/admission.hpp"
 #include "relay/door.hpp"
@@ -42,7 +43,8 @@ struct ListenerSettings {
 class Proxy {
   public:
     // `worker` must outlive the sessions. `door`: one for all workers.
-    Proxy(Reactor& reactor, Worker& worker, std::shared_ptr<Door> door = std::make_shared<Door>());
+    Proxy(Reactor& reactor, Worker& worker, SpillFactory spill,
+          std::shared_ptr<Door> door = std::make_shared<Door>());
     ~Proxy();
     Proxy(const Proxy&) = delete;
     Proxy& operator=(const Proxy&) = delete;
@@ -90,6 +92,7 @@ class Proxy {
 
     Reactor& reactor_;
     Worker& worker_;
+    SpillFactory spill_;
     std::shared_ptr<Door> door_;
     std::unordered_map<std::uint64_t, Entry> sessions_;
     std::uint64_t next_key_ = 0;

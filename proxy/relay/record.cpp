@@ -1,5 +1,6 @@
 #include "relay/record.hpp"
 
+#include <algorithm>
 #include <iterator>
 #include <string_view>
 #include <utility>
@@ -22,6 +23,11 @@ void keep(std::string& where, std::string text) {
 
 std::string_view or_none(std::string_view version) { return version.empty() ? "none" : version; }
 
+std::vector<std::string> strings(Repairs repairs) {
+    const auto names = repairs.names();
+    return {names.begin(), names.end()};
+}
+
 log::Fields describe(const TransactionRecord& record) {
     log::Fields fields{{"from", record.reverse_path},
                        {"to", record.recipients},
@@ -33,7 +39,10 @@ log::Fields describe(const TransactionRecord& record) {
     if (!record.reason.empty()) fields.emplace_back("reason", record.reason);
     if (record.refused_recipients != 0)
         fields.emplace_back("refused_recipients", record.refused_recipients);
-    if (!record.repairs.empty()) fields.emplace_back("repairs", record.repairs);
+    if (!record.sent_as.empty()) fields.emplace_back("sent_as", record.sent_as);
+    if (!record.repairs.empty()) fields.emplace_back("repairs", strings(record.repairs));
+    if (!record.untouched.empty()) fields.emplace_back("untouched", record.untouched);
+    if (record.repeated) fields.emplace_back("repeated", "yes");
     if (!record.connection.empty()) fields.emplace_back("connection", record.connection);
     const std::pair<std::string_view, Duration> phases[] = {
         {"queue_ms", record.login.queue}, {"connect_ms", record.login.connect},
@@ -42,6 +51,9 @@ log::Fields describe(const TransactionRecord& record) {
         {"reply_ms", record.reply_wait},
     };
     for (const auto& [name, duration] : phases) fields.emplace_back(name, duration.count());
+    const auto slowest =
+        std::ranges::max_element(phases, {}, [](const auto& phase) { return phase.second; });
+    if (slowest->second != Duration{}) fields.emplace_back("slowest", slowest->first);
     return fields;
 }
 
@@ -95,6 +107,7 @@ log::Fields fields(const SessionRecord& record, Duration lasted) {
                        {"mechanism", record.mechanism},
                        {"end", record.end},
                        {"ms", lasted.count()}};
+    if (!record.repairs.empty()) fields.emplace_back("repairs", strings(record.repairs));
     if (!record.last_refusal.empty()) fields.emplace_back("last_refusal", record.last_refusal);
     if (const auto& certificate = record.downstream_tls.client_certificate)
         fields.emplace_back("client_certificate", certificate->subject);

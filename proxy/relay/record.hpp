@@ -10,6 +10,7 @@
 #include "base/channel.hpp"
 #include "base/log.hpp"
 #include "base/reactor.hpp"
+#include "base/repairs.hpp"
 #include "smtp/reply.hpp"
 #include "upstream/connection.hpp"
 
@@ -22,10 +23,13 @@ struct TransactionRecord {
     std::uint64_t refused_recipients = 0;
     std::uint64_t size = 0;  // octets of the decoded message
     std::string upstream;
-    std::string reply;                 // the last word: the upstream's, or ours
-    std::string reason;                // when it is ours: what was the matter with the upstream
-    std::string outcome;               // accepted, refused, deferred, reset, aborted, unknown
-    std::vector<std::string> repairs;  // bare_lf, bare_cr
+    std::string reply;           // the last word: the upstream's, or ours
+    std::string reason;          // when it is ours: what was the matter with the upstream
+    std::string outcome;         // accepted, refused, deferred, reset, aborted, unknown
+    std::string sent_as;         // the reverse-path that a sender rule has made of it
+    Repairs repairs;             // to its commands and its message
+    std::string_view untouched;  // why its header was left as it was: dkim, header_too_large
+    bool repeated = false;       // the answer was that of an earlier one, whose reply was lost
     // To the upstream: new, ready (it was used before), replaced (that one had died: a new one).
     std::string_view connection = "";
     upstream::Timings login;  // zero but for `queue` when a connection was ready
@@ -52,6 +56,7 @@ struct SessionRecord {
     std::string account;
     std::string mechanism;
     std::string last_refusal;  // the last 4yz or 5yz to a command
+    Repairs repairs;           // to commands outside of transactions
     std::string end;           // quit, disconnected, idle, violation, drained, …
     std::vector<TransactionRecord> transactions;
     // Beyond what one line can hold: each had a line of its own, "transaction", at its time.

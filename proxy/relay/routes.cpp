@@ -14,7 +14,7 @@ bool fits(const Route& route, const RouteTable::Query& query) {
     if (!names(route.listeners, query.listener) || !names(route.users, query.user)) return false;
     const auto& senders = route.senders;
     return senders.empty() ||
-           std::any_of(senders.begin(), senders.end(), [&](const auth::SenderPattern& one) {
+           std::any_of(senders.begin(), senders.end(), [&](const auth::AddressPattern& one) {
                return query.reverse_path != nullptr && one.fits(*query.reverse_path);
            });
 }

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "auth/sender_pattern.hpp"
+#include "auth/address_pattern.hpp"
 #include "smtp/path.hpp"
 #include "upstream/connector.hpp"
 
@@ -21,7 +21,7 @@ namespace waxseal::relay {
 struct Route {
     std::vector<std::string> listeners;  // as SessionSettings names them
     std::vector<std::string> users;
-    std::vector<auth::SenderPattern> senders;
+    std::vector<auth::AddressPattern> senders;
     upstream::Connector::Providers providers;
 };
 

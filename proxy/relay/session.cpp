@@ -82,7 +82,9 @@ void Session::pump() {
 
 // The upstream first: what it has already said belongs to what it was asked until now, and must not
 // be taken for the reply to the device's next command.
-bool Session::step() { return step_upstream() || step_login() || step_downstream(); }
+bool Session::step() {
+    return step_upstream() || step_sending() || step_login() || step_downstream();
+}
 
 bool Session::step_login() {
     if (!login_) return false;
@@ -97,11 +99,19 @@ bool Session::step_downstream() {
     if (server_.phase() == smtp::Server::Phase::securing) return secure();
     if (body_blocked()) return false;
     smtp::ServerEvent told = server_.next();
+    note_repairs(told);
     const bool quiet = std::holds_alternative<smtp::server_event::NeedInput>(told) ||
                        std::holds_alternative<smtp::server_event::Paused>(told);
     if (quiet) return read_downstream();
     std::visit([this](auto& event) { on(std::move(event)); }, told);
     return true;
+}
+
+// To the transaction they were made in: MAIL's is still to begin.
+void Session::note_repairs(const smtp::ServerEvent& told) {
+    noted_.add(server_.take_repairs());
+    if (noted_.empty() || std::holds_alternative<smtp::server_event::Mail>(told)) return;
+    (transaction_ ? transaction_->record.repairs : record_.repairs).add(noted_.take());
 }
 
 bool Session::read_downstream() {
@@ -111,6 +121,8 @@ bool Session::read_downstream() {
         // end.
         if (server_.phase() == smtp::Server::Phase::body) progress_ += input.size();
         if (pace_) pace_->received(input.size(), reactor_.now());
+        heard_ += input.size();
+        heard_at_ = reactor_.now();
         server_.receive(input);
         channel_->consume(input.size());
         return true;
@@ -143,7 +155,8 @@ void Session::settle() {
         server_.shut_down(farewell::draining());
     }
     if (!held()) flush();
-    if (server_.finished() && server_.output().empty()) return finish();
+    note_gone();
+    if (server_.finished() && server_.output().empty() && judge_delivery()) return finish();
     channel_->want_input(!held() && !begin_handshake() && !body_blocked() &&
                          server_.buffered() < limits::read_block);
     set_deadlines();
@@ -216,6 +229,7 @@ void Session::set_deadlines() {
     }
     watch_pace();
     watch_hold();
+    watch_patience();
     upstream::Connection* const upstream = connection();
     // A login that was passed through is the downstream's for as long as its session lasts.
     const bool spare =
@@ -275,6 +289,9 @@ void Session::finish() {
     upstream_idle_.stop();
     pace_alarm_->disarm();
     hold_.stop();
+    patience_.reset();
+    if (undelivered_ && !judge_delivery()) lost();
+    look_.reset();
     retire(reactor_, std::move(login_));
     abandon("aborted");
     release();
@@ -301,6 +318,15 @@ void Session::note_time(Duration TransactionRecord::* phase) {
     transaction_->since = reactor_.now();
 }
 
+// Of the phase that is under way.
+void Session::note_phase() {
+    using Stage = Transaction::Stage;
+    const Stage stage = transaction_->stage;
+    if (stage == Stage::envelope) return note_time(&TransactionRecord::envelope);
+    const bool answers = stage == Stage::held || stage == Stage::outcome || transaction_->whole;
+    note_time(answers ? &TransactionRecord::reply_wait : &TransactionRecord::body);
+}
+
 void Session::end_transaction(std::string_view outcome, const smtp::Reply& reply) {
     if (!transaction_) return;
     transaction_->record.outcome = outcome;
@@ -312,6 +338,7 @@ void Session::end_transaction(std::string_view outcome, const smtp::Reply& reply
 // The transaction ends without a reply of its own: RSET, QUIT, the device has gone.
 void Session::abandon(std::string_view outcome) {
     if (!transaction_) return;
+    note_phase();
     if (transaction_->stage == Transaction::Stage::outcome) {
         log::warn("outcome_unknown", {{"session", record_.id},
                                       {"reason", "the session ended before the upstream's reply"}});

@@ -10,7 +10,8 @@
 // owner destroys it through the
 //   reactor's defer. What it means: session_downstream.cpp (what the device says),
 //   session_security.cpp (its TLS and its login), session_upstream.cpp (what the upstream says),
-//   session_connection.cpp (getting a connection, replacing it, letting it go).
+//   session_connection.cpp (getting a connection, replacing it, letting it go), session_body.cpp
+//   (the message on its way), session_reply.cpp (whether its reply has arrived).
 // Promises: 250 after end-of-data if and only if the upstream said so; after an abort inside a body
 // the upstream gets not one more octet.
 #pragma once
@@ -28,6 +29,7 @@
 #include "base/deadline.hpp"
 #include "base/reactor.hpp"
 #include "relay/login.hpp"
+#include "relay/message_policy.hpp"
 #include "relay/pace.hpp"
 #include "relay/record.hpp"
 #include "relay/routes.hpp"
@@ -56,6 +58,7 @@ struct SessionSettings {
     // How long each refusal beyond server.prompt_errors is held back. 0: not at all, and
     // prompt_errors has no bound. (Postfix: smtpd_error_sleep_time, 1 s.)
     Duration error_delay{};
+    MessagePolicy messages{};
 };
 
 class Session {
@@ -95,6 +98,8 @@ class Session {
     [[nodiscard]] bool step_upstream();
     [[nodiscard]] bool step_login();
     [[nodiscard]] bool read_downstream();
+    void note_repairs(const smtp::ServerEvent& told);
+    [[nodiscard]] Duration silent_for() const noexcept { return reactor_.now() - heard_at_; }
     void settle();
     void flush();
     [[nodiscard]] bool body_blocked();
@@ -168,7 +173,37 @@ class Session {
 
     void send_envelope();
     void begin_body();
+
+    // The message: session_body.cpp.
+    [[nodiscard]] const auth::SenderRule* sender_rule(const upstream::Provider& provider) const;
+    [[nodiscard]] const smtp::Path& reverse_path(const upstream::Provider& provider) const;
+    [[nodiscard]] std::optional<message::HeaderEditor> editor() const;
+    [[nodiscard]] bool collects_first() const;
+    void keep_copy(std::string_view content);
+    void pass_on(std::string_view content);
+    void message_complete();
+    void send_whole();
+    void finish_message();
+    [[nodiscard]] bool step_sending();
+    [[nodiscard]] bool start_over(std::string_view reason);
+    [[nodiscard]] Deadline& patience();
+    void watch_patience();
+    void patience_over();
+    void decide(const smtp::Reply& reply);
+
+    // The reply: session_reply.cpp.
+    [[nodiscard]] std::optional<Fingerprinter> fingerprinter() const;
+    [[nodiscard]] bool answered_before();
+    void note_gone();
+    void watch_delivery(const smtp::Reply& reply, std::string said);
+    [[nodiscard]] bool judge_delivery();
+    void look_in(Duration delay);
+    void look_again();
+    void lost();
     void answer_recipient(Recipient& recipient, const smtp::Reply& reply);
+    void tell_refusals();
+    [[nodiscard]] bool refuses(const smtp::Path& forward_path) const;
+    [[nodiscard]] std::optional<smtp::Reply> refusal_of(const smtp::server_event::Mail& mail);
     void refuse_envelope(std::string_view outcome, const smtp::Reply& reply);
     void fail_envelope(const smtp::Reply& reply);
     [[nodiscard]] std::optional<smtp::Reply> untranslatable(
@@ -177,6 +212,7 @@ class Session {
     void abandon(std::string_view outcome);
     void end_transaction(std::string_view outcome, const smtp::Reply& reply);
     void note_time(Duration TransactionRecord::* phase);
+    void note_phase();
     [[nodiscard]] upstream::Connection* connection() noexcept;
     void drop_connection();
     [[nodiscard]] static const upstream::Provider& first_choice(
@@ -197,11 +233,29 @@ class Session {
     std::unique_ptr<Transaction> transaction_;  // none: between two
     std::function<void(Session&)> on_end_;
     SessionRecord record_;
+    Repairs noted_;  // of a MAIL whose transaction is still to begin
     Deadline downstream_deadline_;
     Deadline upstream_idle_;
     std::optional<Pace> pace_;  // of the body that is coming
     std::unique_ptr<Alarm> pace_alarm_;
     Deadline hold_;
+    std::optional<Deadline> patience_;  // of an upstream that waits for the body
+    // A 250 that was written and of which it is not known yet whether it has arrived.
+    struct Undelivered {
+        std::optional<Fingerprint> message{};  // of a 250
+        std::string reply{};
+        Duration waited{};  // the device, for it
+        unsigned looks = 0;
+        std::uint64_t heard = 0;  // octets the device had sent until then
+        std::unique_ptr<PendingReply> pending{};
+        bool told = false;  // that it is lost
+    };
+    std::unique_ptr<Undelivered> undelivered_;
+    // For a reply that may not have arrived, or a held message; none until it is needed.
+    std::unique_ptr<Alarm> look_;
+    std::optional<TimePoint> gone_;  // the device, while the upstream's answer was awaited
+    std::uint64_t heard_ = 0;        // octets
+    TimePoint heard_at_;
     std::uint64_t errors_paid_ = 0;  // those that were waited for
     TimePoint started_;
     std::uint64_t progress_ = 0;

@@ -49,23 +49,34 @@ void Session::on(event::Hello hello) {
     expect();
 }
 
+// What can be known already need not wait for the first recipient.
+std::optional<smtp::Reply> Session::refusal_of(const event::Mail& mail) {
+    const smtp::Path& sender = mail.reverse_path;
+    const bool of_user = !user_ || user_->may_send(sender);
+    if (!of_user || !auth::allows(settings_->messages.senders, sender)) {
+        log::warn("sender_refused",
+                  {{"session", record_.id}, {"user", record_.user}, {"from", sender.text()}});
+        return smtp::make_reply(553, {5, 7, 1},
+                                of_user ? "This sender is not allowed here"
+                                        : "This user may not send from this address");
+    }
+    const auto last = first_choice(destination(&sender)).last_offer.latest();
+    return last ? untranslatable(mail, *last) : std::nullopt;
+}
+
+bool Session::refuses(const smtp::Path& forward_path) const {
+    return !auth::allows(settings_->messages.recipients, forward_path) ||
+           (user_ && !auth::allows(user_->recipients, forward_path));
+}
+
 void Session::on(event::Mail mail) {
     abandon("reset");
     if (passes_through() && !server_.authenticated())  // but for a certificate
         return server_.reply(smtp::make_reply(530, {5, 7, 0}, "Authentication required"));
-    if (user_ && !user_->may_send(mail.reverse_path)) {
-        log::warn(
-            "sender_refused",
-            {{"session", record_.id}, {"user", record_.user}, {"from", mail.reverse_path.text()}});
-        return server_.reply(
-            smtp::make_reply(553, {5, 7, 1}, "This user may not send from this address"));
-    }
     if (passes_through() && std::holds_alternative<std::monostate>(upstream_)) return connect();
-    // What can be known already need not wait for the first recipient.
-    const auto last = first_choice(destination(&mail.reverse_path)).last_offer.latest();
-    if (const auto refusal = last ? untranslatable(mail, *last) : std::nullopt)
-        return server_.reply(*refusal);
+    if (const auto refusal = refusal_of(mail)) return server_.reply(*refusal);
     transaction_ = std::make_unique<Transaction>(std::move(mail), reactor_.now());
+    transaction_->record.repairs.add(noted_.take());
     if (upstream::Connection* const upstream = connection()) {  // kept for this session
         smtp::Client& client = upstream->client();
         const bool elsewhere =
@@ -77,55 +88,22 @@ void Session::on(event::Mail mail) {
 }
 
 void Session::on(event::Rcpt rcpt) {
+    if (refuses(rcpt.forward_path)) {
+        log::warn(
+            "recipient_refused",
+            {{"session", record_.id}, {"user", record_.user}, {"to", rcpt.forward_path.text()}});
+        Recipient refused{std::move(rcpt), Recipient::State::refused};
+        refused.refusal =
+            smtp::make_reply(550, {5, 7, 1}, "Mail to this recipient is not allowed from here");
+        transaction_->add_refused(std::move(refused));
+        return tell_refusals();
+    }
     if (std::holds_alternative<std::monostate>(upstream_)) connect();
     if (!transaction_) return;
     transaction_->recipients.push_back({std::move(rcpt)});
     if (!transaction_->next_reply) return send_envelope();
     const event::Rcpt& last = transaction_->recipients.back().command;
     connection()->client().rcpt(last.forward_path, last.parameters);
-}
-
-void Session::on(event::DataRequested) {
-    note_time(&TransactionRecord::envelope);
-    transaction_->stage = Transaction::Stage::go_ahead;
-    server_.reply(smtp::make_reply(354, "End data with <CR><LF>.<CR><LF>"));
-    if (!server_.finished()) begin_body();
-}
-
-void Session::on(event::Body body) {
-    // With the verdict known, the rest is read only to find its end.
-    if (transaction_->verdict) return;
-    transaction_->body_begun = true;
-    connection()->client().body(body.content);
-}
-
-void Session::on(event::BodyRefused refused) {
-    // The upstream has part of a message: closing without the end mark is the only way to take it
-    // back.
-    log::info("body_refused",
-              {{"session", record_.id}, {"reason", smtp::to_string(refused.verdict)}});
-    transaction_->verdict = smtp::refusal(refused.verdict);
-    drop_connection();
-}
-
-void Session::on(event::BodyEnd end) {
-    note_time(&TransactionRecord::body);
-    TransactionRecord& record = transaction_->record;
-    record.size = end.findings.octets;
-    if (end.findings.bare_lf != 0) record.repairs.emplace_back("bare_lf");
-    if (end.findings.bare_cr != 0) record.repairs.emplace_back("bare_cr");
-    // The whole message decides, so that the answer does not depend on how it was cut into reads.
-    if (end.verdict != smtp::BodyVerdict::acceptable) {
-        transaction_->verdict = smtp::refusal(end.verdict);
-        drop_connection();
-    }
-    if (transaction_->verdict) {
-        const smtp::Reply reply = *std::exchange(transaction_->verdict, std::nullopt);
-        end_transaction(reply.permanent() ? "refused" : "deferred", reply);
-        return server_.reply(reply);
-    }
-    transaction_->stage = Transaction::Stage::outcome;
-    connection()->client().end_of_data();
 }
 
 void Session::on(event::Reset) {

@@ -1,6 +1,7 @@
 // What the upstream says, or that it is gone, and what the session makes of it.
 #include <utility>
 
+#include "base/limits.hpp"
 #include "base/log.hpp"
 #include "relay/replies.hpp"
 #include "relay/session.hpp"
@@ -25,7 +26,9 @@ void Session::send_envelope() {
     upstream::Connection* const upstream = connection();
     if (upstream == nullptr || !transaction_ || transaction_->next_reply) return;
     smtp::Client& client = upstream->client();
-    if (!client.idle() || transaction_->recipients.empty()) return;
+    if (!client.idle() || transaction_->recipients.empty() ||
+        transaction_->stage == Transaction::Stage::collect)
+        return;
     transaction_->record.upstream = upstream->provider()->name;
     if (const auto refusal = untranslatable(transaction_->mail, client.capabilities())) {
         refuse_envelope("refused", *refusal);
@@ -38,7 +41,12 @@ void Session::send_envelope() {
     // What another session has left there, whatever it was, ends here; and a connection that has
     // died is found out.
     if (upstream->reused()) client.reset();
-    client.mail(transaction_->mail.reverse_path, parameters);
+    const smtp::Path& sender = reverse_path(*upstream->provider());
+    if (sender != transaction_->mail.reverse_path) {
+        transaction_->record.repairs.add(Repair::envelope_rewritten);
+        transaction_->record.sent_as = sender.text();
+    }
+    client.mail(sender, parameters);
     for (const Recipient& one : transaction_->recipients)
         if (one.state != Recipient::State::refused)
             client.rcpt(one.command.forward_path, one.command.parameters);
@@ -81,6 +89,7 @@ void Session::begin_body() {
         return;
     smtp::Client& client = connection()->client();
     if (client.awaits_go_ahead()) return;
+    transaction_->editor = editor();
     client.data();
     if (client.phase() == smtp::Client::Phase::body) transaction_->stage = Transaction::Stage::body;
 }
@@ -88,10 +97,7 @@ void Session::begin_body() {
 // No recipient can be accepted any more: those that wait hear it now, what else comes in the
 // transaction hears it, too. After DATA (the envelope was said again) the body's end hears it.
 void Session::refuse_envelope(std::string_view outcome, const smtp::Reply& reply) {
-    if (transaction_->stage != Transaction::Stage::envelope) {
-        transaction_->verdict = reply;
-        return;
-    }
+    if (transaction_->stage != Transaction::Stage::envelope) return decide(reply);
     end_transaction(outcome, reply);
     while (server_.owes()) server_.reply(reply);
     server_.doom(reply);
@@ -137,7 +143,22 @@ void Session::answer_recipient(Recipient& recipient, const smtp::Reply& reply) {
         ++record.refused_recipients;
         record.set_reply(smtp::summary(reply));
     }
+    ++transaction_->answered;
     server_.reply(reply);
+    tell_refusals();
+}
+
+// Our own of the recipients whose turn it is: those before them have their answer.
+void Session::tell_refusals() {
+    auto& recipients = transaction_->recipients;
+    while (transaction_->answered < recipients.size() &&
+           recipients[transaction_->answered].refusal) {
+        const auto refusal =
+            *std::exchange(recipients[transaction_->answered++].refusal, std::nullopt);
+        ++transaction_->record.refused_recipients;
+        transaction_->record.set_reply(smtp::summary(refusal));
+        server_.reply(refusal);
+    }
 }
 
 void Session::fail_envelope(const smtp::Reply& reply) {
@@ -153,23 +174,20 @@ void Session::on(const event::DataReply& told) {
     }
     const bool closing = connection()->client().phase() != smtp::Client::Phase::open;
     if (closing && may_replace()) return replace({FailureKind::lost, smtp::summary(told.reply)});
-    transaction_->verdict = for_downstream(told.reply);
+    decide(for_downstream(told.reply));
     release();
 }
 
 void Session::on(const event::MessageReply& told) {
     smtp::Reply reply = for_downstream(told.reply);
     if (told.early) {
-        transaction_->verdict = std::move(reply);
-        return drop_connection();
+        if (reply.transient() && start_over(smtp::summary(told.reply))) return;
+        drop_connection();
+        return decide(reply);
     }
     if (reply.positive()) reply.code = 250;
     note_time(&TransactionRecord::reply_wait);
-    if (channel_->end() != EndOfInput::none) {
-        log::warn(
-            "client_gone_after_eod",
-            {{"session", record_.id}, {"client", record_.client}, {"reply", smtp::summary(reply)}});
-    }
+    watch_delivery(reply, smtp::summary(reply));
     end_transaction(outcome_of(reply), reply);
     server_.reply(reply);
     release();
@@ -184,12 +202,16 @@ void Session::on(const event::ResetReply& told) {
 
 void Session::on(event::Closed) {
     if (may_replace()) return replace({FailureKind::lost, "the upstream closed the connection"});
+    if (start_over("the upstream closed the connection")) return;
     drop_connection();
     if (transaction_ && !transaction_->recipients.empty()) connect();
 }
 
 void Session::on(event::Failed told) {
     if (may_replace()) return replace(told.failure);
+    if (start_over(told.failure.reason)) return;
+    if (transaction_ && transaction_->body_begun && silent_for() >= limits::body_patience / 2)
+        services_.slow.note(client_.ip, reactor_.now());
     log::warn("upstream_failed", {{"session", record_.id},
                                   {"upstream", connection()->provider()->name},
                                   {"cause", to_string(told.failure.kind)},

@@ -41,6 +41,7 @@ class Spool {
     using Block = std::vector<char>;
 
     [[nodiscard]] std::size_t in_memory() const noexcept;
+    [[nodiscard]] std::expected<std::string_view, Error> next_of_file();
     [[nodiscard]] std::expected<void, Error> spill();
     [[nodiscard]] std::expected<void, Error> append_to_file(std::string_view octets);
     [[nodiscard]] std::expected<void, Error> write(std::string_view octets);
@@ -49,6 +50,7 @@ class Spool {
 
     SpillFactory make_;
     std::size_t memory_;
+    std::size_t block_size_;
     // All octets, or, once there is a file, those behind the ones in it. Each but the last is full.
     std::vector<Block> blocks_;
     std::unique_ptr<SpillFile> file_;

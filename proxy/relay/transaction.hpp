@@ -7,12 +7,17 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "base/reactor.hpp"
+#include "message/header_editor.hpp"
+#include "relay/fingerprint.hpp"
+#include "relay/lost_replies.hpp"
 #include "relay/record.hpp"
+#include "relay/spool.hpp"
 #include "smtp/server.hpp"
 
 namespace waxseal::relay {
@@ -25,6 +30,28 @@ struct Recipient {
     };  // as the downstream knows it
     smtp::server_event::Rcpt command;
     State state = State::unanswered;
+    std::optional<smtp::Reply> refusal{};  // ours, until it is told in its turn
+};
+
+// A message whose device has gone before the upstream's answer: others that offer the same one wait
+// for what becomes of it. Nothing does, unless it is said.
+class PendingReply {
+  public:
+    PendingReply(LostReplies& replies, const Fingerprint& message)
+        : replies_(&replies), message_(message) {
+        replies.pend(message);
+    }
+    ~PendingReply() {
+        if (replies_ != nullptr) replies_->forget(message_);
+    }
+    PendingReply(const PendingReply&) = delete;
+    PendingReply& operator=(const PendingReply&) = delete;
+    // Somebody else says what has become of it.
+    void hand_over() noexcept { replies_ = nullptr; }
+
+  private:
+    LostReplies* replies_;
+    Fingerprint message_;
 };
 
 struct Transaction {
@@ -32,28 +59,51 @@ struct Transaction {
         envelope,
         // DATA was answered; the upstream has not said yet that it takes the body.
         go_ahead,
+        collect,  // the body goes into the copy; the upstream is not waited for
         body,
+        held,     // all of it has come; the same message of another session is about to be answered
         outcome,  // the end of data has been sent
     };
     Transaction(smtp::server_event::Mail told, TimePoint now) : mail(std::move(told)), since(now) {
         record.reverse_path = mail.reverse_path.text();
     }
 
+    // What is said and sent upstream is begun again: on another connection.
+    void start_over() {
+        next_reply.reset();
+        editor.reset();
+        body_begun = false;
+        if (copy) copy->rewind();
+    }
+
     TransactionRecord record;
     Stage stage = Stage::envelope;
     smtp::server_event::Mail mail;
     std::vector<Recipient> recipients;
+    std::size_t answered = 0;  // of those, the first so many have their answer
     // Of those: whose reply from the upstream is next; all: none is missing. None: the envelope is
     // not with an upstream.
     std::optional<std::size_t> next_reply;
     std::optional<smtp::Reply> verdict;  // known before the body's end: what it will get there
     TimePoint since;                     // the phase under way
     bool body_begun = false;             // part of it may be with the upstream
+    std::optional<message::HeaderEditor> editor;
+    // All that has come of the body so far; none: it is not kept.
+    std::optional<Spool> copy;
+    bool whole = false;  // the copy is all of it, to be sent from there
+    std::optional<Fingerprinter> fingerprinter;
+    std::optional<Fingerprint> fingerprint;  // of the whole
+    std::unique_ptr<PendingReply> pending;
 
     // The envelope is said, or said again: refused recipients are left out.
     void begin_replies() {
         next_reply = 0;
         skip_refused();
+    }
+    // One that is refused here, of which the upstream hears nothing.
+    void add_refused(Recipient recipient) {
+        recipients.push_back(std::move(recipient));
+        if (next_reply) skip_refused();
     }
     [[nodiscard]] bool awaits_reply() const noexcept {
         return next_reply && *next_reply < recipients.size();

@@ -255,6 +255,8 @@ BodyVerdict Server::judge() const noexcept {
         case DataFault::none:
             break;
     }
+    if (settings_.long_lines == LongLines::reject && body_->decoder.findings().long_lines != 0)
+        return BodyVerdict::line_too_long;
     const bool too_big = body_->decoder.findings().octets > settings_.max_message_size;
     return too_big ? BodyVerdict::too_big : BodyVerdict::acceptable;
 }

@@ -49,6 +49,9 @@ namespace waxseal::smtp {
 // whichever way (RFC 3207 4).
 enum class Starttls : std::uint8_t { absent, offered, required };
 
+// Lines of a message above 998 octets (RFC 5322 2.1.1).
+enum class LongLines : std::uint8_t { accept, reject };
+
 struct ServerSettings {
     std::string hostname;  // our own name, for the greeting and EHLO
     LineEndings line_endings = LineEndings::repair;
@@ -63,6 +66,7 @@ struct ServerSettings {
     bool require_auth = false;                      // for MAIL
     std::uint64_t max_auth_failures = 3;            // at least 1; the next command gets 421
     Reading reading = Reading::strict;
+    LongLines long_lines = LongLines::accept;
     bool legacy_auth = false;  // "AUTH=" in the EHLO reply beside "AUTH ", for who knows only that
 };
 

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include "auth/sender_rule.hpp"
 #include "base/channel.hpp"
 #include "base/error.hpp"
 #include "base/reactor.hpp"
@@ -49,8 +50,9 @@ struct Provider {
     CredentialSource credential_source{};   // with none: the credentials above
     Memory<smtp::Credentials> last_used{};  // of those that the source gave
     Breaker breaker{};
-    std::function<void()> on_failure{};  // the breaker has heard of one
-    bool xclient = false;                // it is told for whom we speak, if it offers to be
+    std::optional<auth::SenderRule> sender{};  // after the user's and the listener's
+    std::function<void()> on_failure{};        // the breaker has heard of one
+    bool xclient = false;                      // it is told for whom we speak, if it offers to be
     // Whether the dialer has a certificate for the handshake.
     smtp::ClientCertificate certificate = smtp::ClientCertificate::none;
 

@@ -9,6 +9,8 @@ find_package(CLI11 REQUIRED)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(tomlplusplus 3.3 REQUIRED)
+# XXH3 with 128 bits is stable since 0.8. Only its header: all is inlined where it is used.
+pkg_check_modules(XXHASH REQUIRED libxxhash>=0.8)
 
 option(WAXSEAL_FAST_GCM "Use the build of mbedTLS with the fast AES-GCM, where scripts/setup has made one" ON)
 
@@ -57,6 +59,8 @@ add_library(waxseal_dep_cli INTERFACE)
 target_link_libraries(waxseal_dep_cli INTERFACE CLI11::CLI11)
 add_library(waxseal_dep_spdlog INTERFACE)
 target_link_libraries(waxseal_dep_spdlog INTERFACE spdlog::spdlog fmt::fmt)
+add_library(waxseal_dep_xxhash INTERFACE)
+target_include_directories(waxseal_dep_xxhash SYSTEM INTERFACE ${XXHASH_INCLUDE_DIRS})
 
 if(BUILD_TESTING)
     find_package(doctest REQUIRED)

@@ -52,6 +52,7 @@ PARTS = {
     "single": comparison.single,
     "reused": comparison.reused,
     "big": comparison.big,
+    "editor": comparison.editor,
     "latency": latency.latency,
     "handshakes": comparison.handshakes,
     "idle": memory.idle,

@@ -2,6 +2,8 @@
 many handshakes that takes; and what a second worker brings."""
 
 import contextlib
+import re
+import subprocess
 
 import peers
 from contenders import ByProxy, alternating, processors, row_of, stage_of
@@ -62,6 +64,24 @@ def big(stage, scale):
         stage, scale, Figure("CPU time per MiB, 25 MiB messages one after another",
                              "0.8 × stunnel or less", (Goal(OURS, 0.8, "stunnel, STARTTLS"),)),
         "ms", 1e3 / 25, {"messages": scale.big, **BIG, "per_connection": scale.big})
+
+
+def editor(stage, scale):
+    """The header editor alone, as a share of what all of waxseal spends on the same message."""
+    yield Figure("The header editor's share of the CPU time for a 25 MiB message", "3 % or less",
+                 (Goal("share", 3.0),))
+    output = subprocess.run([stage.tool("bench_editor"), str(25 * MIB), "50"], check=True,
+                            capture_output=True, text=True).stdout
+    alone = float(re.search(r"seconds=(\S+)", output).group(1))
+    with Sink(stage, "implicit") as sink, peers.Waxseal(stage, sink) as proxy:
+        contender = ByProxy(stage, proxy, sink)
+        traffic = {"messages": max(scale.big, 4), **BIG, "per_connection": max(scale.big, 4)}
+        contender.send({**traffic, "messages": 1})
+        used, _, _ = contender.send(traffic)
+    whole = used.total / traffic["messages"]
+    yield Row("editor", alone * 1e6, "µs", "thread's CPU time, with every default repair")
+    yield Row("waxseal", whole * 1e3, "ms", "the whole program, for the same size")
+    yield Row("share", 100 * alone / whole, "%")
 
 
 def profiled(stage, part):

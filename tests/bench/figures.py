@@ -46,7 +46,7 @@ def identical(stage, _):
     for tls, keywords in itertools.product(("implicit", "starttls"), (["CHUNKING"], ["HELP"])):
         for line_endings in ("repair", "reject"):
             with Sink(stage, tls, ["--hash"], keywords) as sink, \
-                    Waxseal(stage, sink, line_endings=line_endings) as proxy:
+                    Waxseal(stage, sink, line_endings=line_endings, kind="strict") as proxy:
                 took = stage.load(proxy.port, body=file)["seconds"]
                 if sink.messages() != [wanted]:
                     raise Failure(f"{tls}, {line_endings}: sent {wanted}, "

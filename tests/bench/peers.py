@@ -46,6 +46,7 @@ class Waxseal(Proxy):
     CONFIGURATION = """
 [[listen]]
 address = "127.0.0.1:{port}"
+kind = "{kind}"
 line_endings = "{line_endings}"
 [[upstream]]
 address = "127.0.0.1:{upstream}"
@@ -57,7 +58,7 @@ tls = "{tls}"
 {limits}
 """
 
-    def __init__(self, stage, sink, line_endings="repair", limits="", workers=None, wait=True,
+    def __init__(self, stage, sink, line_endings="repair", kind="device", limits="", workers=None, wait=True,
                  connections=None):
         self.port, self.wait = free_port(), wait
         more = "allow_cleartext = true" if sink.tls == "none" else f'ca_file = "{sink.ca}"'
@@ -66,7 +67,8 @@ tls = "{tls}"
         workers = workers or os.environ.get("WAXSEAL_WORKERS")
         self.configuration = stage.write("waxseal.toml", self.CONFIGURATION.format(
             port=self.port, upstream=sink.port, tls=sink.tls, more=more, limits=limits,
-            server=f"workers = {workers}" if workers else "", line_endings=line_endings))
+            server=f"workers = {workers}" if workers else "", line_endings=line_endings,
+            kind=kind))
         self.check(stage)
         super().__init__(stage, sink, "waxseal", [stage.binary, "run", "-c", self.configuration],
                          env=environment())

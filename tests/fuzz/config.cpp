@@ -4,13 +4,14 @@
 // Invariants: every problem is one printable line; a refusal has an error and a success has none;
 // loading twice says the same; no password given in a URL or a variable is said back; and what is
 // accepted is safe: no credential without TLS, no listener that lets in who was not named, no name
-// that leads nowhere.
+// that leads nowhere, no sender that an upstream would not take.
 #include "config/config.hpp"
 
 #include <algorithm>
 
 #include "base/text.hpp"
 #include "fuzz/support/fuzz.hpp"
+#include "smtp/path.hpp"
 
 using namespace waxseal;
 using namespace waxseal::config;
@@ -82,6 +83,32 @@ void check_admission(const Listen& listen) {
     }
 }
 
+// What the others make of it: an address as it is written into MAIL.
+void check_sender(const SenderRule& rule, const Config& config) {
+    if (rule.envelope.empty()) {
+        require(!rule.header && !rule.foreign, "without an envelope there is no rule");
+        return;
+    }
+    const auto parsed = smtp::parse_path('<' + rule.envelope + '>', smtp::PathKind::forward);
+    require(parsed && parsed->rest.empty() && parsed->path.address() == rule.envelope &&
+                !parsed->path.domain().empty() && !parsed->path.needs_utf8(),
+            "every upstream takes the envelope of a rule");
+    require(!rule.foreign || !config.own_domains.empty(), "it is known who is foreign");
+}
+
+void check_recipients(const std::vector<std::string>& recipients) {
+    for (const std::string& text : recipients)
+        require(text != "<>" && text.contains('@'), "a recipient has a mailbox");
+}
+
+void check_repairs(const Listen& listen) {
+    require(listen.kind != ListenKind::strict || listen.long_lines != LongLines::fold,
+            "who is strict does not fold");
+    require(!listen.legacy_auth || listen.auth != ListenAuth::none, "AUTH= is said where AUTH is");
+    require(!listen.legacy_charset.empty() && !listen.legacy_charset.contains('/'),
+            "a charset is a name and no options");
+}
+
 void check_listener(const Listen& listen, const Config& config) {
     if (const auto* endpoint = std::get_if<Endpoint>(&listen.address))
         require(parse_ip(endpoint->host).has_value(), "a listener has an IP address");
@@ -90,6 +117,9 @@ void check_listener(const Listen& listen, const Config& config) {
                 "a unix socket can be made");
     check_names(listen.upstream, config);
     check_admission(listen);
+    check_sender(listen.sender, config);
+    check_recipients(listen.recipients);
+    check_repairs(listen);
     if (listen.tls == ListenTls::none) {
         require(!listen.require_tls && !listen.legacy_tls && listen.certificates.empty() &&
                     listen.client_ca_file.empty(),
@@ -138,6 +168,8 @@ void check_user(const User& user, const Config& config) {
     require(absolute(user.password_file), "paths are absolute");
     require(user.password_hash.empty() || user.password_hash.starts_with('$'), "a hash is one");
     if (!user.upstream.empty()) check_names({user.upstream}, config);
+    check_sender(user.sender, config);
+    check_recipients(user.recipients);
 }
 
 void check_route(const Route& route, const Config& config) {
@@ -156,7 +188,12 @@ void check_config(const Config& config) {
     for (const Listen& listen : config.listen) check_listener(listen, config);
     const bool passthrough = std::ranges::any_of(
         config.listen, [](const Listen& listen) { return listen.auth == ListenAuth::passthrough; });
-    for (const Upstream& upstream : config.upstream) check_upstream(upstream, passthrough);
+    for (const Upstream& upstream : config.upstream) {
+        check_upstream(upstream, passthrough);
+        check_sender(upstream.sender, config);
+    }
+    for (const std::string& domain : config.own_domains)
+        require(domain == text::to_lower(domain) && !domain.contains('@'), "a domain is one");
     for (const User& user : config.user) check_user(user, config);
     for (const Route& route : config.route) check_route(route, config);
     require(config.state_dir.starts_with('/'), "paths are absolute");

@@ -296,6 +296,15 @@ def test_run_without_a_file(scripted, directory, way, scheme, tls):
     assert len(upstream.messages) == 1
 
 
+@pytest.mark.parametrize("way", ["environment", "flags"])
+def test_a_sender_that_is_none(way):
+    given = ("--upstream", "smtps://127.0.0.1:1", "--sender", "scanner")
+    variables = {"WAXSEAL_UPSTREAM": "smtps://127.0.0.1:1", "WAXSEAL_SENDER": "scanner"}
+    done = run("check", *given) if way == "flags" else run("check", env=environment(**variables))
+    assert done.returncode == 78
+    assert f'{"--sender" if way == "flags" else "WAXSEAL_SENDER"}: "scanner" is not an address; write a whole one' in done.stderr
+
+
 def test_environment_beats_the_file(waxseal, scripted):
     written, named = scripted(), scripted()
     proxy = waxseal(written, env=environment(WAXSEAL_UPSTREAM=f"smtps://127.0.0.1:{named.port}"))

@@ -71,5 +71,5 @@ def test_file(authority, directory, name):
 @pytest.mark.parametrize("more", [False, True], ids=["as it is", "with what it suggests"])
 def test_environment(authority, directory, more):
     named = variables(example(SIDECAR, directory), more)
-    assert len(named) == (6 if more else 4)
+    assert len(named) == (7 if more else 4)
     accepted(lambda: run("check", env=environment(**named), cwd=directory), named.items(), authority, directory)

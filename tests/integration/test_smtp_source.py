@@ -15,7 +15,7 @@ import pytest
 from support import certificates, servers
 from support.net import free_port, wait_until
 from support.process import Process
-from support.proxy import ROOT, binary
+from support.proxy import beside
 
 SESSIONS = 100
 TO_SINK = 10_000
@@ -30,12 +30,9 @@ class CountingSink:
     host, server_name, username, password = "127.0.0.1", certificates.NAME, servers.USER, servers.PASSWORD
 
     def __init__(self, directory, certificate, ca_file, tls, keywords):
-        places = [os.path.dirname(binary()), *(os.path.join(ROOT, "build", preset) for preset in ("release", "dev"))]
-        program = next((path for place in places if os.access(path := os.path.join(place, "bench_sink"), os.X_OK)), None)
-        assert program, "bench_sink is not built (cmake --build --preset release --target bench_sink)"
         self.tls, self.ca_file = tls, ca_file
         words = [word for keyword in ("AUTH PLAIN", *keywords) for word in ("--keyword", keyword)]
-        self.process = Process([program, "--tls", tls, "--chain", certificate.chain, "--key", certificate.key, "--list", *words],
+        self.process = Process([beside("bench_sink"), "--tls", tls, "--chain", certificate.chain, "--key", certificate.key, "--list", *words],
                                directory, "bench_sink")
         self.process.wait_ready(lambda: "listening" in self.process.output())
         self.port = int(re.search(r"listening (\d+)", self.process.output())[1])

@@ -23,6 +23,15 @@ def binary():
                             "or name one in WAXSEAL_BINARY")
 
 
+def beside(name):
+    """A program of the same build as the one under test, else of any that is there."""
+    places = [os.path.dirname(binary()), *(os.path.join(ROOT, "build", preset) for preset in ("release", "dev"))]
+    for place in places:
+        if os.access(path := os.path.join(place, name), os.X_OK):
+            return path
+    raise FileNotFoundError(f"{name} is not built (cmake --build --preset release --target {name})")
+
+
 def sanitized():
     """Whether the program under test was built with a sanitizer: its memory says nothing then."""
     with open(binary(), "rb") as file:
@@ -83,7 +92,12 @@ def upstream_table(directory, upstream, **changes):
 
 class Waxseal:
     """One running proxy. `configuration` is a dict like the TOML file; the first listener gets the port when it has no
-    address. prefix: a command in front of it, such as prlimit. log_level, log_format: None leaves them to the file."""
+    address. prefix: a command in front of it, such as prlimit. log_level, log_format: None leaves them to the file.
+
+    Listeners are strict, but for line ends, unless the configuration says kind = "device": what a test sends is then what
+    has to arrive, octet for octet."""
+
+    KIND = {"kind": "strict", "line_endings": "repair"}
 
     def __init__(self, directory, configuration, port=None, env=None, log_level="debug", log_format="json", prefix=()):
         os.makedirs(directory, exist_ok=True)
@@ -105,7 +119,8 @@ class Waxseal:
     def write(self, configuration):
         configuration = dict(configuration)
         listen = configuration.setdefault("listen", [{}])
-        configuration["listen"] = [{"address": f"127.0.0.1:{self.port}"} | dict(listen[0]), *listen[1:]]
+        listen = [{"address": f"127.0.0.1:{self.port}"} | dict(listen[0]), *map(dict, listen[1:])]
+        configuration["listen"] = [one if "kind" in one else self.KIND | one for one in listen]
         write_private(self.file, to_toml(configuration))
 
     # Talking to it

@@ -220,6 +220,11 @@ smtpd_sender_restrictions = check_sender_access inline:{{{{refused@example.test 
 smtpd_client_connection_count_limit = 0
 smtpd_error_sleep_time = 0
 smtpd_delay_reject = no
+smtpd_forbid_bare_newline = reject
+smtpd_forbid_bare_newline_exclusions =
+smtpd_forbid_unauth_pipelining = yes
+strict_rfc821_envelopes = yes
+strict_mime_encoding_domain = yes
 smtpd_authorized_xclient_hosts = 127.0.0.1
 smtputf8_enable = yes
 """
@@ -282,6 +287,25 @@ postlog unix-dgram n - n - 1 postlogd
         }
 
 
+# What an acceptable message has, as strict receivers see it.
+STRICT_DATA = """
+check_data:
+  deny message = syntax of the header
+       !verify = header_syntax
+  deny message = no From
+       condition = ${if !def:h_From:}
+  deny message = no Date
+       condition = ${if !def:h_Date:}
+  deny message = no Message-ID
+       condition = ${if !def:h_Message-ID:}
+  deny message = 8-bit octets in the header
+       condition = ${if match{$message_headers_raw}{[\x80-\xff]}}
+  deny message = line too long
+       condition = ${if >{$max_received_linelength}{998}}
+  accept
+"""
+
+
 class Exim(Server):
     """Runs as user mail throughout. Its package conflicts with Postfix's: scripts/setup unpacks it into the cache."""
 
@@ -289,8 +313,9 @@ class Exim(Server):
     USER = "mail"
     LOGS = ("logs/main", "logs/reject", "logs/panic")
 
-    def __init__(self, directory, authority, certificate):
+    def __init__(self, directory, authority, certificate, strict=False):
         super().__init__(directory, authority, certificate)
+        self.strict = strict
         self.port, self.smtps_port = free_port(), free_port()
         self.folder("spool", self.USER)
         self.folder("mail", self.USER)
@@ -341,7 +366,9 @@ smtp_accept_queue_per_connection = 0
 never_users =
 domainlist local_domains = *
 acl_smtp_rcpt = check_rcpt
+{"acl_smtp_data = check_data" if self.strict else ""}
 begin acl
+{STRICT_DATA if self.strict else ""}
 check_rcpt:
   deny local_parts = refused
        message = no such user here

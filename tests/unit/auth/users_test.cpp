@@ -14,7 +14,7 @@ namespace {
 User sending(std::initializer_list<std::string_view> patterns) {
     User user = cleartext("printer", "p");
     for (const std::string_view pattern : patterns) {
-        auto parsed = SenderPattern::parse(pattern);
+        auto parsed = AddressPattern::parse(pattern);
         REQUIRE(parsed.has_value());
         user.senders.push_back(*std::move(parsed));
     }

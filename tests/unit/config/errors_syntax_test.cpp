@@ -97,7 +97,7 @@ x = 1
          {R"(f:3:6: [log] more: unknown key; known here are level and format)"}},
         {R"(log.level = "debug"
 )",
-         {R"(f:3:1: [[upstream]] log: unknown key; known here are name, address, tls, allow_cleartext, server_name, ca_file, min_tls, max_tls, pin_sha256, pin_only, auth, username, password_file, token_file, certificate_file, key_file, xclient, max_connections, idle_connections, idle_timeout and max_transactions_per_connection)"}},
+         {R"(f:3:1: [[upstream]] log: unknown key; known here are name, address, tls, allow_cleartext, server_name, ca_file, min_tls, max_tls, pin_sha256, pin_only, auth, username, password_file, token_file, certificate_file, key_file, sender, xclient, max_connections, idle_connections, idle_timeout and max_transactions_per_connection)"}},
     });
 }
 
@@ -132,7 +132,7 @@ TEST_CASE("unknown keys") {
         {"max_sessions = 5\n",
          {R"(f:3:1: [[upstream]] max_sessions: unknown key; it belongs under [limits])"}},
         {"frobnicate = 1\n",
-         {R"(f:3:1: [[upstream]] frobnicate: unknown key; known here are name, address, tls, allow_cleartext, server_name, ca_file, min_tls, max_tls, pin_sha256, pin_only, auth, username, password_file, token_file, certificate_file, key_file, xclient, max_connections, idle_connections, idle_timeout and max_transactions_per_connection)"}},
+         {R"(f:3:1: [[upstream]] frobnicate: unknown key; known here are name, address, tls, allow_cleartext, server_name, ca_file, min_tls, max_tls, pin_sha256, pin_only, auth, username, password_file, token_file, certificate_file, key_file, sender, xclient, max_connections, idle_connections, idle_timeout and max_transactions_per_connection)"}},
         {R"(password = "hunter2"
 )",
          {R"(f:3:1: [[upstream]] password: a password does not belong in this file; write it into a file of its own and password_file = "/path/of/it")"}},

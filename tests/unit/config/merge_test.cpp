@@ -298,6 +298,40 @@ TEST_CASE("credentials from flag or environment") {
                 "under the one in the file"});
 }
 
+TEST_CASE("a sender from flag or environment is who everything is sent as") {
+    const Environment environment{{"WAXSEAL_SENDER", "env@corp.example"}};
+    Flags flags = with_upstream("smtps://c.example");
+    Config config = good("", flags, environment);
+    CHECK(config.upstream[0].sender.envelope == "env@corp.example");
+    CHECK(config.upstream[0].sender.header);
+    CHECK_FALSE(config.upstream[0].sender.foreign);
+    CHECK(config.listen[0].sender.envelope.empty());
+    flags.sender = "flag@corp.example";
+    config = good("", flags, environment);
+    CHECK(config.upstream[0].sender.envelope == "flag@corp.example");
+    // It takes the place of the whole rule that stands in the file, as an upstream by URL does.
+    const std::string file = "[server]\nown_domains = [\"corp.example\"]\n" + upstream_lines +
+                             "sender = { envelope = \"file@corp.example\", when = \"foreign\" }\n";
+    CHECK(good(file).upstream[0].sender.foreign);
+    config = good(file, {}, environment);
+    CHECK(config.upstream[0].sender.envelope == "env@corp.example");
+    CHECK(config.upstream[0].sender.header);
+    CHECK_FALSE(config.upstream[0].sender.foreign);
+    CHECK(good(file, with_upstream("smtps://c.example")).upstream[0].sender.envelope.empty());
+    CHECK(good(file, {}, {{"WAXSEAL_SENDER", ""}}).upstream[0].sender.envelope ==
+          "file@corp.example");
+    flags.sender = "scanner";
+    CHECK(said(load_string("", flags)) ==
+          Lines{"--sender: \"scanner\" is not an address; write a whole one, as "
+                "\"scanner@example.com\""});
+    CHECK(said(load_string(upstream_lines, {}, {{"WAXSEAL_SENDER", "<>"}})) ==
+          Lines{"WAXSEAL_SENDER: \"<>\" is not an address; write a whole one, as "
+                "\"scanner@example.com\""});
+    CHECK(said(load_string(two_upstreams, {}, environment)) ==
+          Lines{"WAXSEAL_SENDER: the file has 2 [[upstream]], and it is not clear which is meant; "
+                "write sender under the one in the file"});
+}
+
 TEST_CASE("half a credential, in the words of where it came from") {
     Flags flags = with_upstream("smtps://c.example");
     flags.username = "u";

@@ -59,13 +59,18 @@ std::map<std::pair<std::string, std::string>, std::string> paragraphs_of(const s
 // What load() made of it, comparable.
 std::string fingerprint(const Config& config) {
     std::ostringstream out;
-    out << config.hostname << '|' << config.state_dir << '|' << config.workers << '|';
+    out << config.hostname << '|' << config.state_dir << '|' << config.own_domains.size()
+        << config.workers << '|';
     for (const Listen& listen : config.listen) {
         out << to_string(listen.address) << listen.mode << static_cast<int>(listen.tls)
             << listen.require_tls << listen.legacy_tls << listen.certificates.size()
             << listen.client_ca_file << static_cast<int>(listen.client_certificate)
             << static_cast<int>(listen.auth) << listen.proxy_protocol.size()
-            << static_cast<int>(listen.line_endings);
+            << static_cast<int>(listen.line_endings) << static_cast<int>(listen.kind)
+            << listen.legacy_auth << static_cast<int>(listen.long_lines)
+            << static_cast<int>(listen.buffer) << listen.received
+            << static_cast<int>(listen.received_address) << listen.legacy_charset
+            << listen.sender.envelope << listen.senders.size() << listen.recipients.size();
         for (const auto& network : listen.allow)
             out << waxseal::to_string(network.address) << network.prefix;
         for (const std::string& name : listen.upstream) out << name;
@@ -77,7 +82,8 @@ std::string fingerprint(const Config& config) {
             << upstream.pin_sha256.size() << upstream.pin_only << static_cast<int>(upstream.auth)
             << upstream.username << upstream.password_file << upstream.token_file
             << upstream.certificate.certificate_file << upstream.certificate.key_file
-            << upstream.xclient << upstream.max_connections << ' ' << upstream.idle_timeout.count();
+            << upstream.sender.envelope << upstream.xclient << upstream.max_connections << ' '
+            << upstream.idle_timeout.count();
     }
     out << config.user.size() << config.route.size();
     const Limits& limits = config.limits;
@@ -88,7 +94,8 @@ std::string fingerprint(const Config& config) {
     const Timeouts& timeouts = config.timeouts;
     for (const Milliseconds value :
          {timeouts.downstream_idle, timeouts.connect, timeouts.tls_handshake,
-          timeouts.upstream_reply, timeouts.data_reply, timeouts.queue, timeouts.drain}) {
+          timeouts.upstream_reply, timeouts.data_reply, timeouts.queue, timeouts.drain,
+          timeouts.lost_reply_memory}) {
         out << ' ' << value.count();
     }
     out << '|' << static_cast<int>(config.log.level) << static_cast<int>(config.log.format);
@@ -166,7 +173,7 @@ TEST_CASE("the examples are right but for the files they name, which are not her
             CHECK(line.contains("_file: the file cannot be read: No such file or directory"));
         }
     }
-    CHECK(seen >= 4);
+    CHECK(seen >= 5);
 }
 
 TEST_CASE("the environment of the sidecar example is right, likewise") {
@@ -177,7 +184,7 @@ TEST_CASE("the environment of the sidecar example is right, likewise") {
         if (line.empty() || line.starts_with('#')) continue;
         environment[line.substr(0, line.find('='))] = line.substr(line.find('=') + 1);
     }
-    CHECK(environment.size() >= 6);
+    CHECK(environment.size() >= 7);
     CHECK(said(load_string("", {}, environment)) ==
           Lines{"WAXSEAL_PASSWORD_FILE: the file cannot be read: No such file or directory"});
 }

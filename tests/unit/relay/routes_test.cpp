@@ -28,7 +28,7 @@ struct Table {
              std::vector<std::string> users_, const std::vector<std::string>& senders) {
         Route route{std::move(listeners_), std::move(users_), {}, {}};
         for (const std::string& text : senders)
-            route.senders.push_back(*auth::SenderPattern::parse(text));
+            route.senders.push_back(*auth::AddressPattern::parse(text));
         route.providers = {make_provider(reactor, server, to)};
         routes.push_back(std::move(route));
     }

@@ -305,10 +305,11 @@ TEST_CASE("the device goes away while something is under way for it") {
                                  "RCPT TO:<b@example.com>\r\n", "DATA\r\n", "x\r\n.\r\n"}) {
             if (device.say(line).empty()) break;
         }
+        if (sent) device.wire->lose_output();
         device.hang_up(how);
         if (sent) {
             world.upstream.say(world.upstream.connections() - 1, "250 2.0.0 queued\r\n");
-            world.reactor.run_until_idle();
+            world.reactor.advance(100ms);
             CHECK(world.log.count("client_gone_after_eod") >= 1);
         }
         world.reactor.advance(10min);

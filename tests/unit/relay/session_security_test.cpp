@@ -320,7 +320,7 @@ TEST_CASE("too many checks at once: try again") {
 
 TEST_CASE("a user's senders, networks and upstream") {
     auto users = printer();
-    users[0].senders.push_back(*auth::SenderPattern::parse("a@example.com"));
+    users[0].senders.push_back(*auth::AddressPattern::parse("a@example.com"));
     users[0].upstream = "other";
     users.push_back(
         {"elsewhere", auth::Verifier(Secret(secret)), {*parse_network("203.0.113.0/24")}, {}, ""});
@@ -342,7 +342,7 @@ TEST_CASE("a user's senders, networks and upstream") {
 TEST_CASE("a route sends a sender elsewhere, also from a connection that is open") {
     World world;
     ScriptedUpstream other(world.reactor);
-    relay::Route route{{}, {}, {*auth::SenderPattern::parse("@example.org")}, {}};
+    relay::Route route{{}, {}, {*auth::AddressPattern::parse("@example.org")}, {}};
     route.providers = {make_provider(world.reactor, other, "other")};
     world.settings->providers.push_back(route.providers[0]);
     world.settings->routes =

@@ -37,6 +37,11 @@ class FakeReactor final : public Reactor {
     FakeReactor& operator=(const FakeReactor&) = delete;
 
     [[nodiscard]] TimePoint now() const noexcept override { return now_; }
+    // A day that begins at noon: Sat, 28 Nov 2026 12:00:00 +0000.
+    [[nodiscard]] std::chrono::system_clock::time_point time_of_day() const override {
+        return std::chrono::system_clock::time_point(std::chrono::seconds(1'795'867'200)) +
+               (now_ - TimePoint(std::chrono::hours(1)));
+    }
     [[nodiscard]] std::unique_ptr<Alarm> alarm(std::function<void()> on_expiry) override;
     void defer(std::function<void()> function) override;
 

@@ -6,8 +6,9 @@
 //   device.say("EHLO printer\r\n");    // sends, and lets everything happen that takes no time
 //   CHECK(device.last() == "250 ...");
 //
-// world.log has every event that was logged. At its end a World destroys the sessions first and the
-// reactor last, so that whatever is still held shows up in AddressSanitizer.
+// world.log has every event that was logged, world.spills the temporary files. At its end a World
+// destroys the sessions first and the reactor last, so that whatever is still held shows up in
+// AddressSanitizer.
 #pragma once
 
 #include <algorithm>
@@ -22,6 +23,7 @@
 #include "unit/support/scripted_upstream.hpp"
 #include "unit/support/sim.hpp"
 #include "unit/support/sim_worker.hpp"
+#include "unit/support/spill.hpp"
 
 namespace waxseal::testing {
 
@@ -83,7 +85,7 @@ class World {
         settings->providers = {make_provider(reactor, upstream, "default", slots)};
         settings->downstream_idle = std::chrono::minutes(5);
         settings->tls_handshake = std::chrono::seconds(15);
-        proxy = std::make_unique<relay::Proxy>(reactor, worker);
+        proxy = std::make_unique<relay::Proxy>(reactor, worker, spills.factory(), door);
     }
     // As the prober does: what is kept ready keeps its provider.
     ~World() {
@@ -99,6 +101,9 @@ class World {
     }
 
     LogCapture log;
+    // Sessions may be destroyed as late as the reactor is.
+    Spills spills;
+    std::shared_ptr<relay::Door> door = std::make_shared<relay::Door>();
     FakeReactor reactor;
     FakeWorker worker{reactor};
     ScriptedUpstream upstream;

@@ -1,0 +1,176 @@
+#include "message/block_editor.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/text.hpp"
+#include "message/field_repair.hpp"
+#include "message/sender_policy.hpp"
+
+namespace waxseal::message {
+
+namespace {
+
+constexpr std::string_view line_end = "\r\n";
+
+class BlockEditor {
+  public:
+    BlockEditor(const Division& message, const Edits& edits, std::string& out)
+        : message_(message),
+          edits_(edits),
+          out_(out),
+          policy_(edits.sender, edits.own_domains),
+          repairer_(edits.legacy_charset, edits.utf8_headers) {}
+
+    Repairs edit() {
+        look();
+        mbox();
+        if (!edits_.received.empty()) add("Received", edits_.received);
+        std::string_view fields = message_.fields;
+        while (const auto field = take_field(fields)) write(*field);
+        for (const Missing* missing : {&date_, &message_id_, &from_, &reply_to_})
+            if (missing->adds()) add_missing(*missing);
+        separate();
+        return repairs_;
+    }
+
+  private:
+    // A field that is to be there. An empty one is none, and gives way to ours.
+    struct Missing {
+        std::string_view name;
+        Repair repair;
+        std::string body{};  // empty: none is added
+        bool present = false;
+
+        [[nodiscard]] bool adds() const { return !present && !body.empty(); }
+    };
+
+    void look();
+    void mbox();
+    void write(const Field& field);
+    void add_missing(const Missing& missing);
+    void add(std::string_view name, std::string_view body);
+    void separate();
+
+    [[nodiscard]] Missing* missing_of(std::string_view name);
+    [[nodiscard]] std::optional<std::string> rewritten(const Field& field) const;
+    Repairs write_anew(std::string_view name, std::string_view body);
+    void end_line();
+
+    const Division& message_;
+    const Edits& edits_;
+    std::string& out_;
+    SenderPolicy policy_;
+    FieldRepairer repairer_;
+    Repairs repairs_;
+    Missing date_{"Date", Repair::no_date};
+    Missing message_id_{"Message-ID", Repair::no_message_id};
+    Missing from_{"From", Repair::no_from};
+    Missing reply_to_{"Reply-To", Repair::reply_to_added};
+};
+
+BlockEditor::Missing* BlockEditor::missing_of(std::string_view name) {
+    for (Missing* missing : {&date_, &message_id_, &from_, &reply_to_})
+        if (text::iequals(missing->name, name)) return missing;
+    return nullptr;
+}
+
+// What the first From is decides about Reply-To.
+void BlockEditor::look() {
+    if (edits_.repair) {
+        date_.body = edits_.date;
+        message_id_.body = edits_.message_id;
+        from_.body = edits_.from;
+    }
+    if (policy_.rewrites()) from_.body = edits_.sender;
+    std::string_view fields = message_.fields;
+    while (const auto field = take_field(fields)) {
+        Missing* missing = missing_of(field->name);
+        if (missing == nullptr || blank(field->body)) continue;
+        if (missing == &from_ && !from_.present && rewritten(*field) &&
+            lists_mailboxes(field->body))
+            reply_to_.body = trimmed(field->body);
+        missing->present = true;
+    }
+}
+
+void BlockEditor::mbox() {
+    if (message_.mbox.empty()) return;
+    if (edits_.repair)
+        repairs_.add(Repair::mbox_from);
+    else
+        out_ += message_.mbox;
+}
+
+std::optional<std::string> BlockEditor::rewritten(const Field& field) const {
+    const bool sender = text::iequals(field.name, "From") || text::iequals(field.name, "Sender");
+    if (!sender || !policy_.rewrites() || blank(field.body)) return std::nullopt;
+    return policy_.rewritten(field.body);
+}
+
+void BlockEditor::write(const Field& field) {
+    const Missing* missing = missing_of(field.name);
+    if (missing != nullptr && missing->adds()) return;
+    if (const auto body = rewritten(field)) {
+        repairs_.add(missing == &from_ ? Repair::from_rewritten : Repair::sender_rewritten);
+        repairs_.add(write_anew(field.name, *body));
+    } else if (edits_.repair) {
+        repairs_.add(repairer_.write(field, out_));
+    } else {
+        out_ += field.raw;
+    }
+}
+
+// What we write is right, whether or not the rest is to be. What was wrong about it is told only
+// where it is.
+Repairs BlockEditor::write_anew(std::string_view name, std::string_view body) {
+    end_line();
+    const std::string raw = std::string(name) + ":" + std::string(body) + "\r\n";
+    std::string_view fields = raw;
+    const auto field = take_field(fields);
+    const Repairs repairs = repairer_.write(*field, out_);
+    return edits_.repair ? repairs : Repairs();
+}
+
+void BlockEditor::add_missing(const Missing& missing) {
+    repairs_.add(missing.repair);
+    if (&missing == &reply_to_)
+        repairs_.add(write_anew(missing.name, " " + missing.body));
+    else
+        add(missing.name, missing.body);
+}
+
+void BlockEditor::add(std::string_view name, std::string_view body) {
+    end_line();
+    out_.append(name).append(": ").append(body).append(line_end);
+}
+
+// Behind a last line that the end of the message has cut off.
+void BlockEditor::end_line() {
+    if (!out_.empty() && !out_.ends_with(line_end)) out_ += line_end;
+}
+
+void BlockEditor::separate() {
+    out_ += message_.separator;
+    if (!message_.separator.empty()) return;
+    // Fields of ours before a body would else be read as a part of it, or it as one of theirs.
+    const bool ours_alone = message_.fields.empty() && out_.size() > message_.mbox.size();
+    if (!edits_.repair && (!ours_alone || message_.body.empty())) return;
+    end_line();
+    out_ += line_end;
+    repairs_.add(Repair::no_separator);
+}
+
+}  // namespace
+
+bool is_signed(std::string_view fields) {
+    while (const auto field = take_field(fields))
+        if (text::iequals(field->name, "DKIM-Signature")) return true;
+    return false;
+}
+
+Repairs edit_block(const Division& message, const Edits& edits, std::string& out) {
+    return BlockEditor(message, edits, out).edit();
+}
+
+}  // namespace waxseal::message

@@ -1,0 +1,22 @@
+// Edits a whole header block: which fields there are, are missing, or are to be others.
+//
+// RFC 5322 3.6 (Date and From are required), 3.6.2 (From, Sender, Reply-To), 3.6.4 (Message-ID),
+// 3.6.6 (Resent fields do not count), 3.6.7 (Received goes first).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/repairs.hpp"
+#include "message/header_block.hpp"
+#include "message/header_editor.hpp"
+
+namespace waxseal::message {
+
+// Whether one of the fields is a DKIM signature, in which case nothing may be changed.
+[[nodiscard]] bool is_signed(std::string_view fields);
+
+// Appends the message up to its body. What was done.
+[[nodiscard]] Repairs edit_block(const Division& message, const Edits& edits, std::string& out);
+
+}  // namespace waxseal::message

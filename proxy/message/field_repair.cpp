@@ -1,0 +1,123 @@
+#include "message/field_repair.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.hpp"
+#include "message/encoded_words.hpp"
+#include "message/folding.hpp"
+#include "message/parameters.hpp"
+#include "message/phrases.hpp"
+
+namespace waxseal::message {
+
+namespace {
+
+enum class Content {
+    text,        // RFC 5322 2.2.1
+    addresses,   // and lists of phrases
+    parameters,  // RFC 2045 5.1
+    other,       // has a form in which octets above ASCII have no place, and cannot be expressed
+};
+
+struct Row {
+    std::string_view name;
+    Content content;
+};
+
+// sizes: table
+constexpr std::array rows{
+    Row{"From", Content::addresses},
+    Row{"Sender", Content::addresses},
+    Row{"Reply-To", Content::addresses},
+    Row{"To", Content::addresses},
+    Row{"Cc", Content::addresses},
+    Row{"Bcc", Content::addresses},
+    Row{"Resent-From", Content::addresses},
+    Row{"Resent-Sender", Content::addresses},
+    Row{"Resent-Reply-To", Content::addresses},
+    Row{"Resent-To", Content::addresses},
+    Row{"Resent-Cc", Content::addresses},
+    Row{"Resent-Bcc", Content::addresses},
+    Row{"Disposition-Notification-To", Content::addresses},
+    Row{"Keywords", Content::addresses},
+    Row{"Content-Type", Content::parameters},
+    Row{"Content-Disposition", Content::parameters},
+    Row{"Date", Content::other},
+    Row{"Resent-Date", Content::other},
+    Row{"Message-ID", Content::other},
+    Row{"Resent-Message-ID", Content::other},
+    Row{"In-Reply-To", Content::other},
+    Row{"References", Content::other},
+    Row{"Received", Content::other},
+    Row{"Return-Path", Content::other},
+    Row{"MIME-Version", Content::other},
+    Row{"Content-Transfer-Encoding", Content::other},
+    Row{"Content-ID", Content::other},
+};
+
+Content content_of(std::string_view name) {
+    const auto row = std::find_if(rows.begin(), rows.end(),
+                                  [name](const Row& r) { return text::iequals(r.name, name); });
+    return row == rows.end() ? Content::text : row->content;
+}
+
+bool has_blank_fold(std::string_view body) {
+    static_cast<void>(take_line(body));
+    while (!body.empty())
+        if (blank(take_line(body))) return true;
+    return false;
+}
+
+// Without the lines that are nothing but white space.
+std::string without_blank_folds(std::string_view body) {
+    std::string result(without_line_end(take_line(body)));
+    while (!body.empty()) {
+        const std::string_view line = without_line_end(take_line(body));
+        if (!blank(line)) result.append("\r\n").append(line);
+    }
+    return result;
+}
+
+}  // namespace
+
+Repairs FieldRepairer::write(const Field& field, std::string& out) {
+    Repairs repairs;
+    Field form = field;
+    std::string body;
+    if (field.raw[field.name.size()] != ':') repairs.add(Repair::space_before_colon);
+    if (has_blank_fold(field.body)) {
+        repairs.add(Repair::blank_fold);
+        body = without_blank_folds(field.body);
+        form.body = body;
+    }
+    std::string text;
+    repairs.add(write_text_of(form, text));
+    if (fold_field(text, out)) repairs.add(Repair::header_folded);
+    return repairs;
+}
+
+Repairs FieldRepairer::write_text_of(const Field& field, std::string& out) {
+    const std::string_view body = field.body;
+    const bool encode = !text::ascii(body) && !(utf8_headers_ && text::valid_utf8(body));
+    const Content content = content_of(field.name);
+    Repairs repairs;
+    out.append(field.name).append(":");
+    using Folding = FieldWriter::Folding;
+    const Folding anew = content == Content::text ? Folding::anew_text : Folding::anew;
+    FieldWriter writer(out, encode ? anew : Folding::as_it_was);
+    if (content == Content::addresses) {
+        repairs = AddressWriter(writer, converter_, encode).write(body);
+    } else if (encode && content == Content::text) {
+        write_text(writer, unfolded(body), converter_);
+        repairs.add(Repair::eight_bit_header);
+    } else if (encode && content == Content::parameters) {
+        if (write_parameters(writer, body, converter_)) repairs.add(Repair::eight_bit_header);
+    }
+    // What could not be made better is left as it came.
+    if (repairs.empty()) out.replace(field.name.size() + 1, std::string::npos, body);
+    writer.finish();
+    return repairs;
+}
+
+}  // namespace waxseal::message

@@ -1,0 +1,120 @@
+#include "message/folding.hpp"
+
+#include <algorithm>
+
+#include "base/limits.hpp"
+#include "message/header_block.hpp"
+
+namespace waxseal::message {
+
+namespace {
+
+constexpr std::size_t longest = limits::customary_line;
+constexpr std::string_view line_end = "\r\n";
+
+constexpr bool continues_character(char c) noexcept {
+    return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
+}
+
+// Where the last white space begins, at or before `limit`, that has something before it on this
+// line which is not white; 0 where there is none from `start` on.
+std::size_t last_white(std::string_view line, std::size_t start, std::size_t limit) {
+    for (std::size_t i = limit; i >= start && i > 0; --i)
+        if (white(line[i]) && !white(line[i - 1]) && !escapes_next(line.substr(0, i))) return i;
+    return 0;
+}
+
+// In the middle of a word, but of no character, and behind no backslash that needs what follows.
+std::size_t anywhere(std::string_view line, std::size_t limit) {
+    std::size_t place = limit;
+    for (int i = 0; i < 3 && continues_character(line[place]); ++i) --place;
+    return escapes_next(line.substr(0, place)) ? place - 1 : place;
+}
+
+// White space at the end would become a blank line.
+std::string_view without_blank_end(std::string_view line) {
+    while (!line.empty() && white(line.back()) && !escapes_next(line.substr(0, line.size() - 1)))
+        line.remove_suffix(1);
+    return line;
+}
+
+// Writes one line of a field. `body`: where the text begins in its first line, behind the colon; 0
+// in the others.
+void fold_line(std::string_view rest, std::size_t body, std::string& out) {
+    rest = without_blank_end(rest);
+    std::string_view indent;  // goes before `rest`
+    while (indent.size() + rest.size() > longest) {
+        const std::size_t limit = longest - indent.size();
+        const std::size_t own = body > 0 ? 0 : std::min(rest.find_first_not_of(" \t"), rest.size());
+        std::size_t place = last_white(rest, body > 0 ? body : own + 1, limit);
+        const bool found = place > 0;
+        if (!found && own > 1) {
+            rest.remove_prefix(own - 1);
+            continue;
+        }
+        // Right behind the colon nothing is torn apart.
+        if (!found) place = body > 0 ? body : anywhere(rest, limit);
+        out.append(indent).append(rest.substr(0, place)).append(line_end);
+        rest.remove_prefix(place);
+        indent = found ? "" : " ";
+        body = 0;
+    }
+    out.append(indent).append(rest).append(line_end);
+}
+
+}  // namespace
+
+std::string unfolded(std::string_view text) {
+    std::string result;
+    while (!text.empty()) result += without_line_end(take_line(text));
+    return result;
+}
+
+bool escapes_next(std::string_view text) {
+    const std::size_t last = text.find_last_not_of('\\');
+    const std::size_t count = last == std::string_view::npos ? text.size() : text.size() - last - 1;
+    return count % 2 == 1;
+}
+
+bool fold_field(std::string_view field, std::string& out) {
+    bool folded = false;
+    std::size_t body = field.find(':') + 1;
+    while (!field.empty()) {
+        const std::string_view line = take_line(field);
+        const std::string_view text = without_line_end(line);
+        if (text.size() > longest) {
+            fold_line(text, body, out);
+            folded = true;
+        } else {
+            out += line;
+        }
+        body = 0;
+    }
+    return folded;
+}
+
+std::string_view BodyFolder::fold(std::string_view octets) {
+    written_.clear();
+    std::size_t copied = 0;
+    for (std::size_t place = 0; place < octets.size();) {
+        const std::size_t end = octets.find('\n', place);
+        const std::size_t next = end == std::string_view::npos ? octets.size() : end + 1;
+        const std::string_view line = octets.substr(place, next - place);
+        std::size_t left = line.find_last_not_of("\r\n") + 1;
+        while (column_ + left > longest) {
+            const std::size_t taken = longest - column_;
+            place += taken;
+            left -= taken;
+            written_.append(octets.substr(copied, place - copied)).append("\r\n ");
+            copied = place;
+            column_ = 1;
+            folded_ = true;
+        }
+        column_ = end == std::string_view::npos ? column_ + left : 0;
+        place = next;
+    }
+    if (copied == 0 && written_.empty()) return octets;
+    return written_.append(octets.substr(copied));
+}
+
+}  // namespace waxseal::message

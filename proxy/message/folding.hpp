@@ -1,0 +1,36 @@
+// Line ends inside of a field, and lines that are too long (RFC 5322 2.1.1: 998 octets, 2.2.3).
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace waxseal::message {
+
+// Without its line ends: what white space followed them stays (RFC 5322 2.2.3).
+[[nodiscard]] std::string unfolded(std::string_view text);
+
+// Whether what ends here ends in a backslash that escapes what follows: no line may end there.
+[[nodiscard]] bool escapes_next(std::string_view text);
+
+// Appends a field with its line ends, and with no line above 998 octets: folded at the last white
+// space before them, else anywhere but inside of a character. No line becomes blank by it. Whether
+// there was such a line.
+bool fold_field(std::string_view field, std::string& out);
+
+// A body whose lines above 998 octets get CRLF SP where that many are full, as Postfix does it.
+//
+// Flow: fold() with each piece, in order. Views live until the next call.
+class BodyFolder {
+  public:
+    // The piece itself if nothing is inserted in it.
+    [[nodiscard]] std::string_view fold(std::string_view octets);
+    [[nodiscard]] bool folded() const noexcept { return folded_; }
+
+  private:
+    std::string written_;
+    std::size_t column_ = 0;  // octets of the current line, its CR not counted
+    bool folded_ = false;
+};
+
+}  // namespace waxseal::message

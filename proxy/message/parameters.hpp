@@ -1,0 +1,17 @@
+// Parameters of Content-Type and Content-Disposition (RFC 2045 5.1, RFC 2183) whose values are not
+// ASCII, written anew as RFC 2231 has it: name*=UTF-8''…, in sections where one line is too short.
+// Encoded words have no place in a parameter, though some write them there.
+#pragma once
+
+#include <string_view>
+
+#include "message/charset.hpp"
+#include "message/encoded_words.hpp"
+
+namespace waxseal::message {
+
+// Writes the body of such a field. Whether anything was changed.
+[[nodiscard]] bool write_parameters(FieldWriter& writer, std::string_view body,
+                                    Converter& converter);
+
+}  // namespace waxseal::message

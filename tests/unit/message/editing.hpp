@@ -1,0 +1,57 @@
+// Messages through the header editor, for its tests.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "message/header_editor.hpp"
+
+namespace waxseal::testing {
+
+struct Edited {
+    std::string message;
+    std::string repairs;  // with commas between
+    std::string untouched;
+};
+
+inline std::string joined(Repairs repairs) {
+    std::string text;
+    for (const std::string_view name : repairs.names())
+        text.append(text.empty() ? "" : ",").append(name);
+    return text;
+}
+
+template <typename Pieces>
+Edited edit_pieces(const Pieces& pieces, const message::Edits& edits) {
+    message::HeaderEditor editor(edits);
+    std::string result;
+    for (const std::string_view piece : pieces) result += editor.edit(piece);
+    result += editor.finish();
+    return {result, joined(editor.repairs()), std::string(editor.untouched())};
+}
+
+inline Edited edit(std::string_view message, const message::Edits& edits) {
+    return edit_pieces(std::vector{message}, edits);
+}
+
+// Nothing is added but what a test asks for.
+inline message::Edits nothing_added() { return {}; }
+
+inline message::Edits all_added() {
+    message::Edits edits;
+    edits.date = "Sat, 28 Nov 2026 19:30:00 +0000";
+    edits.message_id = "<1@waxseal.example>";
+    edits.from = "device@waxseal.example";
+    return edits;
+}
+
+// As for the next time: another moment, another number.
+inline message::Edits later(message::Edits edits) {
+    if (!edits.date.empty()) edits.date = "Sun, 29 Nov 2026 08:00:00 +0000";
+    if (!edits.message_id.empty()) edits.message_id = "<2@waxseal.example>";
+    edits.received.clear();
+    return edits;
+}
+
+}  // namespace waxseal::testing

@@ -1,0 +1,408 @@
+// Messages before and after the header editor: one table a rule. Each is edited under every split,
+// once more by what came of it, and in front of a body that has to stay.
+#include "message/header_editor.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "base/limits.hpp"
+#include "unit/message/editing.hpp"
+#include "unit/support/split.hpp"
+
+using namespace waxseal;
+using namespace waxseal::testing;
+using message::Edits;
+
+namespace {
+
+struct Case {
+    std::string before;
+    std::string after;
+    std::string repairs;
+};
+
+void check(const std::vector<Case>& cases, const Edits& edits) {
+    for (const Case& example : cases) {
+        CAPTURE(example.before);
+        const Edited whole = edit(example.before, edits);
+        CHECK(whole.message == example.after);
+        CHECK(whole.repairs == example.repairs);
+        CHECK(whole.untouched == "");
+        for_each_split(example.before, [&](const Chunks& chunks) {
+            const Edited result = edit_pieces(chunks, edits);
+            if (result.message != whole.message || result.repairs != whole.repairs)
+                FAIL("the pieces changed the message");
+        });
+        const Edited again = edit(whole.message, later(edits));
+        CHECK(again.message == whole.message);
+        CHECK(again.repairs == "");
+    }
+}
+
+// Of single fields, without the rest of the message.
+void check_fields(const std::vector<Case>& cases, const Edits& edits) {
+    std::vector<Case> messages;
+    for (const Case& example : cases)
+        messages.push_back({example.before + "\r\n\r\nb\xFC\r\n",
+                            example.after + "\r\n\r\nb\xFC\r\n", example.repairs});
+    check(messages, edits);
+}
+
+Edits with_sender(std::string sender) {
+    Edits edits = nothing_added();
+    edits.sender = std::move(sender);
+    return edits;
+}
+
+const std::string good =
+    "Date: Thu, 01 Jan 1970 00:00:00 +0000\r\nFrom: \"a.b\" <a@b>\r\nMessage-ID: <x@y>\r\n"
+    "Subject:  =?utf-8?Q?a?=\r\n\t folded\r\nX-Odd:\r\nx-odd:y\r\nTo: u: a@b;\r\nReceived: é\r\n";
+
+}  // namespace
+
+TEST_CASE("header editor: a message that needs nothing is the same, octet for octet") {
+    check({{good + "\r\nbody\r\n", good + "\r\nbody\r\n", ""},
+           {good + "\r\n", good + "\r\n", ""},
+           {good + "\r\n\r\n\r\n", good + "\r\n\r\n\r\n", ""},
+           {good + "\r\nSubject : x\r\n.\r\nFrom x\r\n",
+            good + "\r\nSubject : x\r\n.\r\nFrom x\r\n", ""}},
+          all_added());
+}
+
+TEST_CASE("header editor: the block ends where no field is") {
+    check({{"Subject: x\r\nhello\r\n", "Subject: x\r\n\r\nhello\r\n", "no_separator"},
+           {"hello\r\n", "\r\nhello\r\n", "no_separator"},
+           {" hello\r\nA: b\r\n", "\r\n hello\r\nA: b\r\n", "no_separator"},
+           {"Subject: x\r\n", "Subject: x\r\n\r\n", "no_separator"},
+           {"Subject: x", "Subject: x\r\n\r\n", "no_separator"},
+           {"", "\r\n", "no_separator"},
+           {"\r\n", "\r\n", ""},
+           {"\r\nA : b\r\n", "\r\nA : b\r\n", ""}},
+          nothing_added());
+}
+
+TEST_CASE("header editor: what is missing is added at the end of the block") {
+    const std::string date = "Date: Sat, 28 Nov 2026 19:30:00 +0000\r\n";
+    const std::string id = "Message-ID: <1@waxseal.example>\r\n";
+    const std::string from = "From: device@waxseal.example\r\n";
+    check({{"Subject: x\r\n\r\nbody\r\n", "Subject: x\r\n" + date + id + from + "\r\nbody\r\n",
+            "no_date,no_message_id,no_from"},
+           {"", date + id + from + "\r\n", "no_separator,no_date,no_message_id,no_from"},
+           {"hello\r\n", date + id + from + "\r\nhello\r\n",
+            "no_separator,no_date,no_message_id,no_from"},
+           {"Subject: x", "Subject: x\r\n" + date + id + from + "\r\n",
+            "no_separator,no_date,no_message_id,no_from"},
+           {"DATE: 1\r\nmessage-id: 2\r\nfrom: a@b\r\n\r\n",
+            "DATE: 1\r\nmessage-id: 2\r\nfrom: a@b\r\n\r\n", ""},
+           // An empty one is none.
+           {"Date:\r\nMessage-ID: \r\nFrom:\r\n \r\nTo: a@b\r\n\r\n",
+            "To: a@b\r\n" + date + id + from + "\r\n", "no_date,no_message_id,no_from"},
+           {"Date: 1\r\nDate:\r\nMessage-ID: 2\r\nFrom: a@b\r\n\r\n",
+            "Date: 1\r\nDate:\r\nMessage-ID: 2\r\nFrom: a@b\r\n\r\n", ""},
+           {"Resent-Date: 1\r\nResent-Message-ID: 2\r\nResent-From: a@b\r\n\r\n",
+            "Resent-Date: 1\r\nResent-Message-ID: 2\r\nResent-From: a@b\r\n" + date + id + from +
+                "\r\n",
+            "no_date,no_message_id,no_from"}},
+          all_added());
+}
+
+TEST_CASE("header editor: nothing is added that nobody has given") {
+    check({{"Date:\r\nX: y\r\n\r\n", "Date:\r\nX: y\r\n\r\n", ""}}, nothing_added());
+}
+
+TEST_CASE("header editor: an mbox line is dropped") {
+    const std::string line = "From a@b Mon Jan  1 00:00:00 2026\r\n";
+    check({{line + "A: b\r\n\r\n", "A: b\r\n\r\n", "mbox_from"},
+           {">" + line + line + "A: b\r\n\r\n", "A: b\r\n\r\n", "mbox_from"},
+           {line, "\r\n", "mbox_from,no_separator"},
+           {line + " x\r\n", "\r\n x\r\n", "mbox_from,no_separator"},
+           {"A: b\r\n" + line, "A: b\r\n\r\n" + line, "no_separator"},
+           {"From here\r\nA: b\r\n", "\r\nFrom here\r\nA: b\r\n", "no_separator"}},
+          nothing_added());
+}
+
+TEST_CASE("header editor: the form of a field") {
+    check_fields({{"Subject : x", "Subject: x", "space_before_colon"},
+                  {"Subject\t :x", "Subject:x", "space_before_colon"},
+                  {"Subject: x\r\n \r\n y", "Subject: x\r\n y", "blank_fold"},
+                  {"Subject: x\r\n \r\n\t", "Subject: x", "blank_fold"},
+                  {"Subject:\r\n y", "Subject:\r\n y", ""},
+                  {"Subject :\r\n \r\n y", "Subject:\r\n y", "space_before_colon,blank_fold"}},
+                 nothing_added());
+}
+
+TEST_CASE("header editor: display names that only a quoted string may hold") {
+    check_fields({{"From: a@b <a@b>", "From: \"a@b\" <a@b>", "name_quoted"},
+                  {"To: John Q. Public <a@b>", "To: \"John Q. Public\" <a@b>", "name_quoted"},
+                  {"Cc: Doe, John <a@b>, c@d", "Cc: \"Doe, John\" <a@b>, c@d", "name_quoted"},
+                  {"Reply-To: Printer: 2nd floor<a@b>", "Reply-To: \"Printer: 2nd floor\"<a@b>",
+                   "name_quoted"},
+                  {"Sender: DOMAIN\\user <a@b>", "Sender: \"DOMAIN\\\\user\" <a@b>", "name_quoted"},
+                  {"Resent-To: [a] <a@b>", "Resent-To: \"[a]\" <a@b>", "name_quoted"},
+                  {"bcc:x) <a@b>", "bcc:\"x)\" <a@b>", "name_quoted"},
+                  {"From: \"a\\\"\" b. <a@b>", "From: \"a\\\" b.\" <a@b>", "name_quoted"},
+                  {"From: a.\r\n b <a@b>", "From: \"a. b\" <a@b>", "name_quoted"},
+                  {"From: a. (c. d) e <a@b>", "From: \"a.\" (c. d) e <a@b>", "name_quoted"},
+                  {"From: a@b\r\n <a@b>", "From: \"a@b\"\r\n <a@b>", "name_quoted"},
+                  {"From: =?x?q?a.b?= <a@b>", "From: =?x?q?a=2Eb?= <a@b>", "name_quoted"},
+                  {"From: =?x?q?a?= b. =?x?q?c?= <a@b>", "From: =?x?q?a?= \"b.\" =?x?q?c?= <a@b>",
+                   "name_quoted"},
+                  {"From: =?x?q?Doe,_J?= <a@b>", "From: =?x?q?Doe=2C_J?= <a@b>", "name_quoted"}},
+                 nothing_added());
+}
+
+TEST_CASE("header editor: names and addresses that are good, or not understood, stay") {
+    std::vector<Case> cases;
+    for (const std::string body :
+         {"a@b, c <d@e>", "\"a@b\" <a@b>", "a b <a@b>", "=?x?q?a?= <a@b>", "a (b.) <a@b>", "<a@b>",
+          "Group: a@b;", "a.b; Group: c <d@e>;", "a. <b@c", "a. <b@c>>", "a. \"b <a@b>",
+          "a. (b <a@b>", "a. <b@c> d", "a. <b>", "a., b@c", "a@b <>", "a.b", "\"a\"b <a@b>",
+          "a@b (c.)"})
+        cases.push_back({"From: " + body, "From: " + body, ""});
+    cases.push_back({"Subject: a@b <a@b>", "Subject: a@b <a@b>", ""});
+    check_fields(cases, nothing_added());
+}
+
+TEST_CASE("header editor: text that is not ASCII becomes encoded words") {
+    check_fields(
+        {{"Subject: Gr\xFC\xDF"
+          "e",
+          "Subject: =?UTF-8?B?R3LDvMOfZQ==?=", "eight_bit_header"},
+         {"Subject: Grüße", "Subject: =?UTF-8?B?R3LDvMOfZQ==?=", "eight_bit_header"},
+         {"X-Device:\xFC", "X-Device: =?UTF-8?B?w7w=?=", "eight_bit_header"},
+         {"Subject: a\r\n b é", "Subject: a b =?UTF-8?B?w6k=?=", "eight_bit_header"},
+         {"From: Jürgen <a@b>", "From: =?UTF-8?Q?J=C3=BCrgen?= <a@b>", "eight_bit_header"},
+         {"From: \"J. Jürgen\"<a@b>, c@d", "From: =?UTF-8?Q?J=2E_J=C3=BCrgen?= <a@b>, c@d",
+          "eight_bit_header"},
+         {"From: J\xFCrgen@b <a@b>", "From: =?UTF-8?B?SsO8cmdlbkBi?= <a@b>", "eight_bit_header"},
+         {"To: Müller, A. <a@b>, b. <c@d>", "To: =?UTF-8?B?TcO8bGxlciwgQS4=?= <a@b>, \"b.\" <c@d>",
+          "name_quoted,eight_bit_header"},
+         {"To: =?x?q?a?= é <a@b>", "To: =?x?q?a?= =?UTF-8?B?IMOp?= <a@b>", "eight_bit_header"},
+         {"To: a@b (é (f) \\) g)", "To: a@b (=?UTF-8?B?w6k=?= (f) \\) g)", "eight_bit_header"},
+         {"To: (é) é (é) <a@b>",
+          "To: (=?UTF-8?B?w6k=?=) =?UTF-8?B?w6k=?=\r\n (=?UTF-8?B?w6k=?=) <a@b>",
+          "eight_bit_header"},
+         {"To: é, f: a@b;", "To: =?UTF-8?B?w6k=?=, f: a@b;", "eight_bit_header"},
+         {"To: é: a@b;", "To: =?UTF-8?B?w6k=?=: a@b;", "eight_bit_header"},
+         {"To: é, f", "To: =?UTF-8?B?w6k=?=, f", "eight_bit_header"},
+         {"Keywords: é, f", "Keywords: =?UTF-8?B?w6k=?=, f", "eight_bit_header"},
+         {"Content-Type: a/b; name=\"é\"", "Content-Type: a/b; name*=UTF-8''%C3%A9",
+          "eight_bit_header"},
+         {"Content-Description: é", "Content-Description: =?UTF-8?B?w6k=?=", "eight_bit_header"}},
+        nothing_added());
+}
+
+TEST_CASE("header editor: what is not ASCII and has no other form stays") {
+    std::vector<Case> cases;
+    for (const std::string field :
+         {"To: é@b", "To: a <é@b>", "Date: é", "Message-ID: <é@b>", "Content-Type: a/é",
+          "From: é \"x <a@b>", "Received: (é)", "References:  é"})
+        cases.push_back({field, field, ""});
+    check_fields(cases, nothing_added());
+}
+
+TEST_CASE("header editor: with SMTPUTF8 valid UTF-8 stays, and nothing else") {
+    Edits edits = nothing_added();
+    edits.utf8_headers = true;
+    check_fields({{"Subject: Grüße", "Subject: Grüße", ""},
+                  {"From: é <é@b>", "From: é <é@b>", ""},
+                  {"From: é. <a@b>", "From: \"é.\" <a@b>", "name_quoted"},
+                  {"Content-Type: a/b; name=\"é\"", "Content-Type: a/b; name=\"é\"", ""},
+                  {"Subject: \xFC", "Subject: =?UTF-8?B?w7w=?=", "eight_bit_header"},
+                  {"From: \xFC <é@b>", "From: =?UTF-8?B?w7w=?= <é@b>", "eight_bit_header"}},
+                 edits);
+}
+
+TEST_CASE("header editor: the charset is the one that was given") {
+    Edits edits = nothing_added();
+    edits.legacy_charset = "koi8-r";
+    check_fields({{"Subject: \xF0\xD2\xC9", "Subject: =?UTF-8?B?0J/RgNC4?=", "eight_bit_header"}},
+                 edits);
+}
+
+TEST_CASE("header editor: lines above 998 octets are folded") {
+    const std::string x(990, 'x');
+    const std::string y(990, 'y');
+    check_fields({{"References: <" + x + "> <" + y + ">",
+                   "References:\r\n <" + x + ">\r\n <" + y + ">", "header_folded"},
+                  {"From: a. " + x + " b <a@b>", "From: \"a.\r\n " + x + " b\"\r\n <a@b>",
+                   "name_quoted,header_folded"}},
+                 nothing_added());
+}
+
+TEST_CASE("header editor: body lines are folded when that is asked for, repairs or not") {
+    Edits edits = nothing_added();
+    edits.fold_body = true;
+    const std::string x(998, 'x');
+    const std::vector<Case> cases{
+        {"A: b\r\n\r\n" + x + "y\r\n", "A: b\r\n\r\n" + x + "\r\n y\r\n", "body_folded"},
+        {"A: b\r\n\r\n" + x + "\r\ny", "A: b\r\n\r\n" + x + "\r\ny", ""}};
+    check(cases, edits);
+    edits.repair = false;
+    check(cases, edits);
+}
+
+TEST_CASE("header editor: From and Sender become the sender, and replies go where they should") {
+    check_fields(
+        {{"From: a@b", "From: me@own.example\r\nReply-To: a@b", "from_rewritten,reply_to_added"},
+         {"From: A B <a@b>\r\nTo: c@d",
+          "From: A B <me@own.example>\r\nTo: c@d\r\nReply-To: A B <a@b>",
+          "from_rewritten,reply_to_added"},
+         {"From: a@b <a@b>", "From: \"a@b\" <me@own.example>\r\nReply-To: \"a@b\" <a@b>",
+          "name_quoted,from_rewritten,reply_to_added"},
+         {"From: A <a@b>,\r\n C <c@d>",
+          "From: A <me@own.example>\r\nReply-To: A <a@b>,\r\n C <c@d>",
+          "from_rewritten,reply_to_added"},
+         {"From: é <a@b>\r\nReply-To: c@d",
+          "From: =?UTF-8?B?w6k=?= <me@own.example>\r\nReply-To: c@d",
+          "eight_bit_header,from_rewritten"},
+         {"From: a@b\r\nReply-To: ", "From: me@own.example\r\nReply-To: a@b",
+          "from_rewritten,reply_to_added"},
+         {"From: a@b\r\nSender: S <s@b>\r\nReply-To: r@b",
+          "From: me@own.example\r\nSender: S <me@own.example>\r\nReply-To: r@b",
+          "from_rewritten,sender_rewritten"},
+         {"From : a@b\r\nfrom: c@d",
+          "From: me@own.example\r\nfrom: me@own.example\r\nReply-To: a@b",
+          "from_rewritten,reply_to_added"},
+         // Nowhere to reply to.
+         {"From: scanner", "From: me@own.example", "from_rewritten"},
+         {"From: G: a@b;", "From: me@own.example", "from_rewritten"},
+         {"From: \"a <a@b>", "From: me@own.example", "from_rewritten"},
+         {"From: a b@c", "From: me@own.example", "from_rewritten"},
+         {"From: <>", "From: me@own.example", "from_rewritten"},
+         // It is already.
+         {"From: A. <me@OWN.example>", "From: \"A.\" <me@OWN.example>", "name_quoted"},
+         {"From: me@own.example (x)\r\nSender: <me@own.example>",
+          "From: me@own.example (x)\r\nSender: <me@own.example>", ""},
+         {"From: me@own.example, a@b", "From: me@own.example\r\nReply-To: me@own.example, a@b",
+          "from_rewritten,reply_to_added"},
+         {"From: ME@own.example", "From: me@own.example\r\nReply-To: ME@own.example",
+          "from_rewritten,reply_to_added"},
+         {"Sender:\r\nFrom:\r\nTo: a@b", "Sender:\r\nTo: a@b\r\nFrom: me@own.example", "no_from"}},
+        with_sender("me@own.example"));
+}
+
+TEST_CASE("header editor: only foreign senders are rewritten where that is what is asked for") {
+    Edits edits = with_sender("me@own.example");
+    edits.own_domains = {"own.example", "Other.example"};
+    check_fields(
+        {{"From: a@OWN.example", "From: a@OWN.example", ""},
+         {"From: A <a@other.EXAMPLE>, b@own.example", "From: A <a@other.EXAMPLE>, b@own.example",
+          ""},
+         {"From: a@own.example\r\nSender: s@b", "From: a@own.example\r\nSender: me@own.example",
+          "sender_rewritten"},
+         {"From: a@own.example, b@c", "From: me@own.example\r\nReply-To: a@own.example, b@c",
+          "from_rewritten,reply_to_added"},
+         {"From: a@sub.own.example", "From: me@own.example\r\nReply-To: a@sub.own.example",
+          "from_rewritten,reply_to_added"},
+         {"From: own.example", "From: me@own.example", "from_rewritten"}},
+        edits);
+    edits.own_domains->clear();
+    check_fields({{"From: a@own.example", "From: me@own.example\r\nReply-To: a@own.example",
+                   "from_rewritten,reply_to_added"}},
+                 edits);
+}
+
+TEST_CASE("header editor: Received goes first") {
+    Edits edits = nothing_added();
+    edits.received = "from a\r\n by b; Sat, 28 Nov 2026 19:30:00 +0000";
+    const std::string field = "Received: " + edits.received + "\r\n";
+    const std::string line = "From a@b Mon Jan  1 00:00:00 2026\r\n";
+    check({{"A: b\r\n\r\n", field + "A: b\r\n\r\n", ""},
+           {line + "A: b\r\n\r\n", field + "A: b\r\n\r\n", "mbox_from"},
+           {"", field + "\r\n", "no_separator"}},
+          edits);
+    edits.repair = false;
+    check({{"A: b\r\n\r\n", field + "A: b\r\n\r\n", ""},
+           {line + "A: b\r\n\r\n", line + field + "A: b\r\n\r\n", ""},
+           {line, line + field, ""},
+           // It would be a part of our field.
+           {" x\r\n", field + "\r\n x\r\n", "no_separator"},
+           {"", field, ""}},
+          edits);
+}
+
+TEST_CASE("header editor: without repairs nothing is repaired") {
+    Edits edits = all_added();
+    edits.repair = false;
+    std::vector<Case> cases;
+    for (const std::string text :
+         {"", "hello\r\n",
+          "From a@b Mon Jan  1 00:00:00 2026\r\nSubject : \xFC\r\n \r\nFrom: a@b <a@b>\r\nx\r\n"})
+        cases.push_back({text, text, ""});
+    cases.push_back({"X: " + std::string(2000, 'x'), "X: " + std::string(2000, 'x'), ""});
+    check(cases, edits);
+    edits.sender = "me@own.example";
+    // What is ours is right all the same.
+    check({{"From: a@b <a@b>\r\nX : \xFC\r\n\r\n",
+            "From: \"a@b\" <me@own.example>\r\nX : \xFC\r\nReply-To: \"a@b\" <a@b>\r\n\r\n",
+            "from_rewritten,reply_to_added"},
+           {"X : y", "X : y\r\nFrom: me@own.example\r\n", "no_from"},
+           {"From: a@b", "From: me@own.example\r\nReply-To: a@b\r\n",
+            "from_rewritten,reply_to_added"},
+           {"hello\r\n", "From: me@own.example\r\n\r\nhello\r\n", "no_separator,no_from"}},
+          edits);
+}
+
+TEST_CASE("header editor: a signed message is not touched") {
+    Edits edits = all_added();
+    edits.sender = "me@own.example";
+    edits.received = "from a";
+    edits.fold_body = true;
+    const std::string rest = "Subject : \xFC\r\nFrom: a@b <a@b>\r\n";
+    const std::string body = std::string(1200, 'x') + "\r\n";
+    const std::vector<std::string> messages{
+        rest + "DKIM-Signature: x\r\n\r\n" + body, "dkim-signature : x\r\n" + rest + body,
+        rest + "DKIM-Signature:", "From a@b Mon Jan  1 00:00:00 2026\r\nDKIM-Signature: x\r\n\r\n"};
+    for (const std::string& text : messages) {
+        for_each_split(text.substr(0, 200), [&](const Chunks& chunks) {
+            std::vector<std::string_view> pieces(chunks.begin(), chunks.end());
+            pieces.push_back(
+                std::string_view(text).substr(std::min<std::size_t>(200, text.size())));
+            const Edited result = edit_pieces(pieces, edits);
+            if (result.message != text || result.untouched != "dkim" || !result.repairs.empty())
+                FAIL("a signed message was touched");
+        });
+    }
+    // In the body it signs nothing.
+    CHECK(edit("\r\nDKIM-Signature: x\r\n", edits).untouched == "");
+}
+
+TEST_CASE("header editor: a block that is too large is passed on as it is") {
+    Edits edits = all_added();
+    edits.fold_body = true;
+    const auto message = [](std::size_t size) {
+        std::string text;
+        while (text.size() + 1000 < size - 2) text += "X : " + std::string(994, 'x') + "\r\n";
+        return text + "Y: " + std::string(size - 2 - text.size() - 5, 'y') + "\r\n\r\n" +
+               std::string(1200, 'b');
+    };
+    const std::string most = message(limits::header_block);
+    const std::string more = message(limits::header_block + 1);
+    for (const std::size_t longest : {std::size_t{1}, std::size_t{16384}, more.size()}) {
+        CAPTURE(longest);
+        for (const std::string* text : {&most, &more}) {
+            std::vector<std::string_view> pieces;
+            for (std::string_view rest = *text; !rest.empty();
+                 rest.remove_prefix(pieces.back().size()))
+                pieces.push_back(rest.substr(0, longest));
+            const Edited result = edit_pieces(pieces, edits);
+            CHECK((result.message == *text) == (text == &more));
+            CHECK(result.untouched == (text == &more ? "header_too_large" : ""));
+            CHECK(result.repairs.empty() == (text == &more));
+        }
+    }
+}
+
+TEST_CASE("header editor: the body flows by without a copy, and holds nothing back") {
+    message::HeaderEditor editor(all_added());
+    CHECK(editor.edit("Subject: x\r\n\r").empty());
+    CHECK(editor.edit("\nbody").ends_with("\r\n\r\nbody"));
+    const std::string piece = "more\r\nDKIM-Signature: x\r\n";
+    CHECK(editor.edit(piece).data() == piece.data());
+    CHECK(editor.edit(piece).size() == piece.size());
+    CHECK(editor.finish().empty());
+    CHECK(editor.untouched().empty());
+}
