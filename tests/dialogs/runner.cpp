@@ -65,6 +65,15 @@ class Play {
             return;
         }
         if (line.verb == "c close") return device_->hang_up();
+        if (line.verb == "c gone") {
+            device_->wire->lose_output();
+            return device_->hang_up();
+        }
+        if (line.verb == "c again") {
+            device_ = &world_.connect();
+            heard_ = 0;
+            return;
+        }
         if (line.verb == "c silent") {
             if (heard_ != device_->wire->sent().size()) fail("got: " + next_reply());
             return;

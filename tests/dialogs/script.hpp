@@ -1,8 +1,9 @@
 // Dialog scripts: what a device says and hears, and what its upstream gets and answers.
 //
 //   # comment
-//   set KEY VALUE        before the dialog: kind device|strict, line_endings repair|reject,
-//                        max_message_size,
+//   set KEY VALUE        before the dialog: kind device|strict (without it commands are read
+//                        tolerantly and the header is left alone), long_lines fold, sender ADDRESS,
+//                        sender ADDRESS header, line_endings repair|reject, max_message_size,
 //                        max_recipients, max_errors, tls implicit|starttls|none,
 //                        offer A, B, C (or: offer none), unknown_offer (EHLO not asked for yet),
 //                        auth any, user NAME PASSWORD (and so auth local; as many as wanted; the
@@ -17,6 +18,8 @@
 //   c tls                after the 220 to STARTTLS the device does its part of the handshake
 //   c writes N           in so many writes has the device got what it has heard
 //   c close              the device ends its side
+//   c gone               the device has given up: what is on its way to it is lost
+//   c again              it connects anew
 //   c <- close           the session has been closed, everything was read
 //   c silent             nothing more has come
 //   u -> step: text      how the upstream will answer that step (greeting ehlo starttls auth mail

@@ -78,6 +78,14 @@ void offer_starttls(const Setting& to) {
     to.world.wire_options.client_hello = std::string(client_hello);
 }
 
+void rewrite_sender(const Setting& to) {
+    const std::string_view address = to.value.substr(0, to.value.find(' '));
+    auto path = smtp::parse_path("<" + std::string(address) + ">", smtp::PathKind::reverse);
+    if (!path) throw std::invalid_argument("sender ADDRESS, or sender ADDRESS header");
+    to.world.settings->messages.sender =
+        auth::SenderRule{std::move(path->path), to.value.ends_with(" header")};
+}
+
 struct Row {
     std::string_view key;
     void (*apply)(const Setting&);
@@ -88,7 +96,12 @@ constexpr std::array rows{
         [](const Setting& to) {
             to.world.settings->server.reading =
                 to.value == "strict" ? smtp::Reading::strict : smtp::Reading::tolerant;
+            to.world.settings->messages.repair = to.value == "device";
+            to.world.settings->messages.lost_reply_memory = std::chrono::minutes(10);
         }},
+    Row{"long_lines",
+        [](const Setting& to) { to.world.settings->messages.fold_body = to.value == "fold"; }},
+    Row{"sender", rewrite_sender},
     Row{"line_endings",
         [](const Setting& to) {
             to.world.settings->server.line_endings =

@@ -4,31 +4,17 @@ import os
 import time
 
 import pytest
-from support import servers
-from support.dialog import Dialog
+from support import dialog, servers
 from support.messages import big_body, message, stuff
 from support.net import wait_until
-from support.upstream import finish, stall
+from support.upstream import finish
 
 DEVICE = {"kind": "device"}
 
-# Each ends with a message that was repaired, in its envelope or in itself.
-REPAIRED = [
-    "megaraid-no-angle-brackets",
-    "ilo-invalid-local-part",
-    "danfoss-helo-without-name",
-]
-
 
 def repaired_dialogs():
-    """Those of tests/dialogs that are repaired and accepted, and need nothing of their listener but kind = "device"."""
-    found = []
-    for name in sorted(entry[:-4] for entry in os.listdir(Dialog.__init__.__globals__["DIRECTORY"]) if entry.endswith(".dlg")):
-        dialog = Dialog(name)
-        accepted = any(line.startswith(("c <~ 250 2.0.0", "c <- 250 2.0.0 Ok: queued")) for line in dialog.lines)
-        if dialog.settings.get("kind") == "device" and set(dialog.settings) <= {"kind"} and accepted:
-            found.append(name)
-    return found
+    """What devices do, as the dialogs have it; those that end in an accepted message and need no setting."""
+    return [name for name in dialog.names() if (one := dialog.Dialog(name)).row and one.plain]
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +27,7 @@ def strict_exim(workspace, authority, certificate):
 def play_all(proxy, names):
     for name in names:
         with proxy.client(greeting=False) as client:
-            Dialog(name).play(client)
+            dialog.Dialog(name).play(client)
     ends = wait_until(lambda: ends if len(ends := proxy.events("session_end")) >= len(names) else None, 30, "every session")
     return {tuple(t["outcome"] for t in end["transactions"] if t["size"]) for end in ends}
 
@@ -111,7 +97,8 @@ def test_a_reply_that_came_too_late_is_told_when_the_device_comes_again(waxseal,
     replies = offer_until(proxy, message(token), 2, 30)
     assert replies[-1].code == 250 and "Accepted before" in replies[-1].text, replies
     assert len(upstream.messages) == 1
-    assert proxy.wait_event("client_gone_after_eod")["reply_ms"] >= 4000
+    proxy.wait_event("client_gone_after_eod")
+    assert max(event["reply_ms"] for event in proxy.events("client_gone_after_eod")) >= 4000
     proxy.wait_event("lost_reply_repeated")
     ends = proxy.events("session_end")
     assert any(t.get("slowest") == "reply_ms" for end in ends for t in end["transactions"])
@@ -147,21 +134,13 @@ def test_a_lost_reply_and_an_unlike_message(waxseal, scripted, token):
 # Slow ones
 
 
-def impatient(limit):
-    """An upstream that waits no longer for an octet of a body than that."""
-
-    def action(peer):
-        peer.wire.socket.settimeout(limit)
-
-    return action
-
-
 @pytest.mark.parametrize("buffer, accepted", [("stream", False), ("auto", True), ("whole", True)])
 @pytest.mark.parametrize("chunking", [False, True])
 def test_a_device_slower_than_the_upstream_is_patient(waxseal, scripted, token, buffer, accepted, chunking):
     offer = ("PIPELINING", "SIZE 100000000", "8BITMIME") + (("CHUNKING",) if chunking else ())
-    # It gives up in the middle of the first body: as soon as it has come for a while.
-    upstream = scripted(script={"body": [lambda peer: (time.sleep(0.5), finish(peer))]}, offer=offer)
+    # It gives up in the middle of the first body: half a second after that has begun.
+    script = {"body": [lambda peer: (time.sleep(0.5), finish(peer))]}
+    upstream = scripted(script=script if buffer != "whole" else {}, offer=offer)
     proxy = waxseal(upstream, listen=DEVICE | {"buffer": buffer})
     body = big_body(200_000)
     with proxy.client() as client:
@@ -173,13 +152,11 @@ def test_a_device_slower_than_the_upstream_is_patient(waxseal, scripted, token, 
         time.sleep(1.5)
         client.send(content[20_000:100_000])
         time.sleep(0.5)
+        if buffer == "whole":
+            assert upstream.commands("DATA") + upstream.commands("BDAT") == []
         client.send(content[100_000:])
         reply = client.finish(b"")
-    if buffer == "whole":
-        # The first time it hears of the body is the last, too: it is asked once more.
-        assert reply.code == 250
-    else:
-        assert (reply.code == 250) == accepted, reply
+    assert (reply.code == 250) == accepted, reply
     assert len(upstream.messages) == (1 if reply.code == 250 else 0)
     if accepted:
         assert upstream.messages[0].content.endswith(body)
@@ -226,7 +203,7 @@ def test_a_foreign_sender_is_rewritten_and_can_still_be_answered(waxseal, endpoi
         assert client.transaction(message(token), recipients=("x@elsewhere.example",)).status == "550 5.7.1"
     mail = upstream.mailbox.wait(token)[0]
     assert mail.header("Return-Path") == "<scanner@corp.example>"
-    assert mail.header("From") == "<scanner@corp.example>"
+    assert "scanner@corp.example" in mail.header("From")
     assert "printer.local" in mail.header("Reply-To")
     end = proxy.wait_event("session_end")
     assert {"envelope_rewritten", "from_rewritten", "reply_to_added"} <= set(end["transactions"][0]["repairs"])

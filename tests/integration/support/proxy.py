@@ -56,14 +56,16 @@ def run(*arguments, env=None, timeout=60, **options):
     return done
 
 
-def to_toml(value):
-    """A table: plain values, then [tables] and [[arrays of tables]]."""
+def to_toml(value, inner=False):
+    """A table: plain values, then [tables] and [[arrays of tables]]; a table in one of those is written in one line."""
     scalars, tables = [], []
     for key, item in value.items():
-        if isinstance(item, dict):
+        if isinstance(item, dict) and inner:
+            scalars.append(f"{key} = {{ {', '.join(f'{name} = {json.dumps(one)}' for name, one in item.items())} }}")
+        elif isinstance(item, dict):
             tables.append(f"[{key}]\n{to_toml(item)}")
         elif isinstance(item, list) and item and isinstance(item[0], dict):
-            tables += [f"[[{key}]]\n{to_toml(entry)}" for entry in item]
+            tables += [f"[[{key}]]\n{to_toml(entry, inner=True)}" for entry in item]
         else:
             scalars.append(f"{key} = {json.dumps(item)}")  # strings, numbers, booleans, lists: TOML writes them as JSON does
     return "\n".join(scalars + tables) + "\n"

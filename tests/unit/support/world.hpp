@@ -103,7 +103,7 @@ class World {
     LogCapture log;
     // Sessions may be destroyed as late as the reactor is.
     Spills spills;
-    std::shared_ptr<relay::Door> door = std::make_shared<relay::Door>();
+    std::shared_ptr<relay::Door> door = std::make_shared<relay::Door>(0);  // ids: 1, 2, …
     FakeReactor reactor;
     FakeWorker worker{reactor};
     ScriptedUpstream upstream;
