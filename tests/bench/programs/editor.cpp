@@ -32,7 +32,8 @@ std::size_t number(const char* text) {
 std::string message(std::size_t octets) {
     std::string all =
         "From: scanner@printer.local <scanner@printer.local>\r\n"
-        "To: office@example.com\r\nSubject: Scan \xfcbersicht\r\n"
+        "To: office@example.com\r\nSubject: Scan \xfc"
+        "bersicht\r\n"
         "X-Long: " +
         std::string(1200, 'x') +
         "\r\n"
