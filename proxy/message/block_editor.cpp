@@ -156,7 +156,6 @@ void BlockEditor::separate() {
     // Fields of ours before a body would else be read as a part of it, or it as one of theirs.
     const bool ours_alone = message_.fields.empty() && out_.size() > message_.mbox.size();
     if (!edits_.repair && (!ours_alone || message_.body.empty())) return;
-    end_line();
     out_ += line_end;
     repairs_.add(Repair::no_separator);
 }

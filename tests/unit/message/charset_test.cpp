@@ -31,7 +31,9 @@ TEST_CASE("charset: what is not defined is replaced, and the rest is kept") {
     // Half of a character at the end.
     CHECK(Converter("shift_jis").to_utf8("\x83\x76\x83") == "プ\uFFFD");
     // Again, with the state of a fault behind it.
-    CHECK(converter.to_utf8("\xFC") == "ü");
+    Converter stateful("iso-2022-jp");
+    CHECK(stateful.to_utf8("\x1B$B%W\xFF") == "プ\uFFFD");
+    CHECK(stateful.to_utf8("a\xFF") == "a\uFFFD");
 }
 
 TEST_CASE("charset: one that nobody knows loses no more than it must") {

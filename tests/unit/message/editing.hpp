@@ -1,11 +1,15 @@
-// Messages through the header editor, for its tests.
+// Messages through the header editor, for its tests: each is edited under every split, once more by
+// what came of it, and in front of a body that has to stay.
 #pragma once
+
+#include <doctest/doctest.h>
 
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "message/header_editor.hpp"
+#include "unit/support/split.hpp"
 
 namespace waxseal::testing {
 
@@ -52,6 +56,39 @@ inline message::Edits later(message::Edits edits) {
     if (!edits.message_id.empty()) edits.message_id = "<2@waxseal.example>";
     edits.received.clear();
     return edits;
+}
+
+struct Case {
+    std::string before;
+    std::string after;
+    std::string repairs;
+};
+
+inline void check(const std::vector<Case>& cases, const message::Edits& edits) {
+    for (const Case& example : cases) {
+        CAPTURE(example.before);
+        const Edited whole = edit(example.before, edits);
+        CHECK(whole.message == example.after);
+        CHECK(whole.repairs == example.repairs);
+        CHECK(whole.untouched == "");
+        for_each_split(example.before, [&](const Chunks& chunks) {
+            const Edited result = edit_pieces(chunks, edits);
+            if (result.message != whole.message || result.repairs != whole.repairs)
+                FAIL("the pieces changed the message");
+        });
+        const Edited again = edit(whole.message, later(edits));
+        CHECK(again.message == whole.message);
+        CHECK(again.repairs == "");
+    }
+}
+
+// Of single fields, without the rest of the message.
+inline void check_fields(const std::vector<Case>& cases, const message::Edits& edits) {
+    std::vector<Case> messages;
+    for (const Case& example : cases)
+        messages.push_back({example.before + "\r\n\r\nb\xFC\r\n",
+                            example.after + "\r\n\r\nb\xFC\r\n", example.repairs});
+    check(messages, edits);
 }
 
 }  // namespace waxseal::testing

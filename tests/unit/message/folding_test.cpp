@@ -85,6 +85,7 @@ TEST_CASE("folding: at white space, else behind the colon, else anywhere") {
         {"A: b" + of(2000, ' ') + "c", "A: b\r\n c"},
         {"A: b\r\n" + of(2000, ' ') + "c", "A: b\r\n c"},
         {"A:" + of(2000, ' ') + "c", "A:\r\n c"},
+        {"A: b\r\n" + of(500, ' ') + of(600, 'x'), "A: b\r\n " + of(600, 'x')},
         {"A: b\r\n" + of(990, ' ') + "c " + of(100, 'x'),
          "A: b\r\n" + of(990, ' ') + "c\r\n " + of(100, 'x')},
         {of(997, 'A') + ":b", of(997, 'A') + ":\r\n b"},

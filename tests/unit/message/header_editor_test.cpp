@@ -17,45 +17,6 @@ using message::Edits;
 
 namespace {
 
-struct Case {
-    std::string before;
-    std::string after;
-    std::string repairs;
-};
-
-void check(const std::vector<Case>& cases, const Edits& edits) {
-    for (const Case& example : cases) {
-        CAPTURE(example.before);
-        const Edited whole = edit(example.before, edits);
-        CHECK(whole.message == example.after);
-        CHECK(whole.repairs == example.repairs);
-        CHECK(whole.untouched == "");
-        for_each_split(example.before, [&](const Chunks& chunks) {
-            const Edited result = edit_pieces(chunks, edits);
-            if (result.message != whole.message || result.repairs != whole.repairs)
-                FAIL("the pieces changed the message");
-        });
-        const Edited again = edit(whole.message, later(edits));
-        CHECK(again.message == whole.message);
-        CHECK(again.repairs == "");
-    }
-}
-
-// Of single fields, without the rest of the message.
-void check_fields(const std::vector<Case>& cases, const Edits& edits) {
-    std::vector<Case> messages;
-    for (const Case& example : cases)
-        messages.push_back({example.before + "\r\n\r\nb\xFC\r\n",
-                            example.after + "\r\n\r\nb\xFC\r\n", example.repairs});
-    check(messages, edits);
-}
-
-Edits with_sender(std::string sender) {
-    Edits edits = nothing_added();
-    edits.sender = std::move(sender);
-    return edits;
-}
-
 const std::string good =
     "Date: Thu, 01 Jan 1970 00:00:00 +0000\r\nFrom: \"a.b\" <a@b>\r\nMessage-ID: <x@y>\r\n"
     "Subject:  =?utf-8?Q?a?=\r\n\t folded\r\nX-Odd:\r\nx-odd:y\r\nTo: u: a@b;\r\nReceived: é\r\n";
@@ -194,6 +155,13 @@ TEST_CASE("header editor: text that is not ASCII becomes encoded words") {
         nothing_added());
 }
 
+TEST_CASE("header editor: no line ends between a backslash and what it escapes") {
+    const std::string name = "\"" + std::string(60, 'x') + "\\ " + std::string(60, 'y') + "\"";
+    check_fields({{"To: (é) " + name + " <a@b>",
+                   "To: (=?UTF-8?B?w6k=?=)\r\n " + name + "\r\n <a@b>", "eight_bit_header"}},
+                 nothing_added());
+}
+
 TEST_CASE("header editor: what is not ASCII and has no other form stays") {
     std::vector<Case> cases;
     for (const std::string field :
@@ -242,67 +210,6 @@ TEST_CASE("header editor: body lines are folded when that is asked for, repairs 
     check(cases, edits);
     edits.repair = false;
     check(cases, edits);
-}
-
-TEST_CASE("header editor: From and Sender become the sender, and replies go where they should") {
-    check_fields(
-        {{"From: a@b", "From: me@own.example\r\nReply-To: a@b", "from_rewritten,reply_to_added"},
-         {"From: A B <a@b>\r\nTo: c@d",
-          "From: A B <me@own.example>\r\nTo: c@d\r\nReply-To: A B <a@b>",
-          "from_rewritten,reply_to_added"},
-         {"From: a@b <a@b>", "From: \"a@b\" <me@own.example>\r\nReply-To: \"a@b\" <a@b>",
-          "name_quoted,from_rewritten,reply_to_added"},
-         {"From: A <a@b>,\r\n C <c@d>",
-          "From: A <me@own.example>\r\nReply-To: A <a@b>,\r\n C <c@d>",
-          "from_rewritten,reply_to_added"},
-         {"From: é <a@b>\r\nReply-To: c@d",
-          "From: =?UTF-8?B?w6k=?= <me@own.example>\r\nReply-To: c@d",
-          "eight_bit_header,from_rewritten"},
-         {"From: a@b\r\nReply-To: ", "From: me@own.example\r\nReply-To: a@b",
-          "from_rewritten,reply_to_added"},
-         {"From: a@b\r\nSender: S <s@b>\r\nReply-To: r@b",
-          "From: me@own.example\r\nSender: S <me@own.example>\r\nReply-To: r@b",
-          "from_rewritten,sender_rewritten"},
-         {"From : a@b\r\nfrom: c@d",
-          "From: me@own.example\r\nfrom: me@own.example\r\nReply-To: a@b",
-          "from_rewritten,reply_to_added"},
-         // Nowhere to reply to.
-         {"From: scanner", "From: me@own.example", "from_rewritten"},
-         {"From: G: a@b;", "From: me@own.example", "from_rewritten"},
-         {"From: \"a <a@b>", "From: me@own.example", "from_rewritten"},
-         {"From: a b@c", "From: me@own.example", "from_rewritten"},
-         {"From: <>", "From: me@own.example", "from_rewritten"},
-         // It is already.
-         {"From: A. <me@OWN.example>", "From: \"A.\" <me@OWN.example>", "name_quoted"},
-         {"From: me@own.example (x)\r\nSender: <me@own.example>",
-          "From: me@own.example (x)\r\nSender: <me@own.example>", ""},
-         {"From: me@own.example, a@b", "From: me@own.example\r\nReply-To: me@own.example, a@b",
-          "from_rewritten,reply_to_added"},
-         {"From: ME@own.example", "From: me@own.example\r\nReply-To: ME@own.example",
-          "from_rewritten,reply_to_added"},
-         {"Sender:\r\nFrom:\r\nTo: a@b", "Sender:\r\nTo: a@b\r\nFrom: me@own.example", "no_from"}},
-        with_sender("me@own.example"));
-}
-
-TEST_CASE("header editor: only foreign senders are rewritten where that is what is asked for") {
-    Edits edits = with_sender("me@own.example");
-    edits.own_domains = {"own.example", "Other.example"};
-    check_fields(
-        {{"From: a@OWN.example", "From: a@OWN.example", ""},
-         {"From: A <a@other.EXAMPLE>, b@own.example", "From: A <a@other.EXAMPLE>, b@own.example",
-          ""},
-         {"From: a@own.example\r\nSender: s@b", "From: a@own.example\r\nSender: me@own.example",
-          "sender_rewritten"},
-         {"From: a@own.example, b@c", "From: me@own.example\r\nReply-To: a@own.example, b@c",
-          "from_rewritten,reply_to_added"},
-         {"From: a@sub.own.example", "From: me@own.example\r\nReply-To: a@sub.own.example",
-          "from_rewritten,reply_to_added"},
-         {"From: own.example", "From: me@own.example", "from_rewritten"}},
-        edits);
-    edits.own_domains->clear();
-    check_fields({{"From: a@own.example", "From: me@own.example\r\nReply-To: a@own.example",
-                   "from_rewritten,reply_to_added"}},
-                 edits);
 }
 
 TEST_CASE("header editor: Received goes first") {
