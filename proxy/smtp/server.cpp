@@ -1,5 +1,6 @@
-// The stream side of the server machine: cutting input into commands and bodies, answering in
-// order, ending. What each command means is in server_commands.cpp and server_security.cpp.
+// The stream side of the server machine: cutting input into commands, answering in order, ending.
+// What each command means is in server_commands.cpp and server_security.cpp, bodies in
+// server_body.cpp.
 #include "smtp/server.hpp"
 
 #include <algorithm>
@@ -203,62 +204,6 @@ ServerEvent Server::out_of_step(Verb verb) {
     return finish(make_reply(554, {5, 5, 0},
                              "Protocol synchronization error: wait for the reply to DATA; closing"),
                   "data sent before the reply to DATA");
-}
-
-ServerEvent Server::take_body() {
-    assert(body_);
-    if (body_->ended) {
-        const BodyVerdict verdict = judge();
-        const DataFindings findings = body_->decoder.findings();
-        body_.reset();
-        owed_ = Owed::message;
-        return event::BodyEnd{verdict, findings};
-    }
-    static thread_local std::string decoded;
-    decoded.clear();
-    while (decoded.empty()) {
-        const std::string_view chunk = input_.front().substr(0, limits::read_block);
-        if (chunk.empty()) return no_input();
-        const DataDecoder::Progress progress = body_->decoder.decode(chunk, decoded);
-        input_.consume(progress.consumed);
-        body_->ended = progress.ended;
-        body_->consumed += progress.consumed;
-        if (endless()) {
-            return finish(
-                make_reply(552, {5, 3, 4}, "Message is too large and does not end; closing"),
-                "message does not end");
-        }
-        if (judge() != BodyVerdict::acceptable) {
-            decoded.clear();
-            if (!std::exchange(body_->refusal_told, true)) return event::BodyRefused{judge()};
-        }
-        if (body_->ended) break;
-    }
-    if (decoded.empty()) return take_body();
-    return event::Body{decoded};
-}
-
-// Line endings and dots that go out shorter or longer never make a difference of half.
-bool Server::endless() const noexcept {
-    const std::uint64_t most = settings_.max_message_size + settings_.max_message_size / 2;
-    return !body_->ended && body_->consumed > most + limits::body_discard;
-}
-
-BodyVerdict Server::judge() const noexcept {
-    switch (body_->decoder.fault()) {
-        case DataFault::line_endings:
-            return BodyVerdict::line_endings;
-        case DataFault::nul:
-            return BodyVerdict::nul;
-        case DataFault::line_too_long:
-            return BodyVerdict::line_too_long;
-        case DataFault::none:
-            break;
-    }
-    if (settings_.long_lines == LongLines::reject && body_->decoder.findings().long_lines != 0)
-        return BodyVerdict::line_too_long;
-    const bool too_big = body_->decoder.findings().octets > settings_.max_message_size;
-    return too_big ? BodyVerdict::too_big : BodyVerdict::acceptable;
 }
 
 ServerEvent Server::no_input() {

@@ -218,37 +218,4 @@ std::string_view to_string(Server::Phase phase) noexcept {
     return "?";
 }
 
-std::string_view to_string(BodyVerdict verdict) noexcept {
-    switch (verdict) {
-        case BodyVerdict::acceptable:
-            return "acceptable";
-        case BodyVerdict::line_endings:
-            return "line_endings";
-        case BodyVerdict::nul:
-            return "nul";
-        case BodyVerdict::line_too_long:
-            return "line_too_long";
-        case BodyVerdict::too_big:
-            return "too_big";
-    }
-    return "?";
-}
-
-Reply refusal(BodyVerdict verdict) {
-    switch (verdict) {
-        case BodyVerdict::line_endings:
-            return make_reply(550, {5, 6, 11},
-                              "Message has bare CR or bare LF; lines must end in CRLF");
-        case BodyVerdict::nul:
-            return make_reply(550, {5, 6, 0}, "Message has a NUL octet");
-        case BodyVerdict::line_too_long:
-            return make_reply(554, {5, 6, 0}, "Message has a line that is too long");
-        case BodyVerdict::too_big:
-            return make_reply(552, {5, 3, 4}, "Message is larger than the limit");
-        case BodyVerdict::acceptable:
-            break;
-    }
-    return make_reply(451, {4, 3, 0}, "Message was not passed on");
-}
-
 }  // namespace waxseal::smtp
