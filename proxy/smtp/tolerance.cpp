@@ -121,7 +121,7 @@ std::string canonical(const Found& found, PathKind kind, std::string_view own_do
     if (!at || judge(address, kind)) return address;
     const std::string local = address.substr(0, *at);
     if (!quotable(local)) return address;
-    const std::string quoted = '"' + local + '"' + address.substr(*at);
+    std::string quoted = '"' + local + '"' + address.substr(*at);
     if (!judge(quoted, kind)) return address;
     repairs.add(Repair::local_part_quoted);
     return quoted;
