@@ -1,0 +1,15 @@
+# cmake -D DIALOGS=FOLDER -P rows.cmake: what devices are known to do wrong is a list of 32 rows, and
+# each has a dialog at least, whose first line begins with "# Row N,".
+foreach(row RANGE 1 32)
+    set(found FALSE)
+    file(GLOB scripts ${DIALOGS}/*.dlg)
+    foreach(script IN LISTS scripts)
+        file(STRINGS ${script} head LIMIT_COUNT 1 REGEX "^# Row ${row},")
+        if(head)
+            set(found TRUE)
+        endif()
+    endforeach()
+    if(NOT found)
+        message(SEND_ERROR "no dialog begins with \"# Row ${row},\"")
+    endif()
+endforeach()
