@@ -291,6 +291,8 @@ void Session::finish() {
     hold_.stop();
     patience_.reset();
     if (undelivered_ && !judge_delivery()) lost();
+    // Not later: who shares the memory of replies may end before this object does.
+    undelivered_.reset();
     look_.reset();
     retire(reactor_, std::move(login_));
     abandon("aborted");

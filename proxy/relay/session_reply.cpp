@@ -78,7 +78,13 @@ void Session::watch_delivery(const smtp::Reply& reply, std::string said) {
     undelivered_->heard = heard_;
     undelivered_->waited = transaction_->record.reply_wait;
     undelivered_->pending = std::move(transaction_->pending);
+    if (undelivered_->reply.size() > limits::written_reply_line)
+        undelivered_->reply.resize(limits::written_reply_line);
     if (reply.positive()) undelivered_->message = transaction_->fingerprint;
+    if (channel_->broken()) {  // nothing is written to it any more
+        lost();
+        return undelivered_.reset();
+    }
     look_in(limits::delivery_look);
 }
 

@@ -20,7 +20,7 @@ class Play {
   public:
     explicit Play(const Script& script) : script_(script), world_(upstream_options(script)) {
         set_up(world_, script);
-        device_ = &world_.connect();
+        connect();
     }
 
     void run() {
@@ -59,21 +59,17 @@ class Play {
         if (line.verb == "c <-") return line.text == "close" ? hear_close() : hear(line.text);
         if (line.verb == "c <~") return hear_like(line.text);
         if (line.verb == "c tls") return secure();
+        if (line.verb == "c gone") {
+            device_->wire->lose_output();
+            return device_->hang_up();
+        }
+        if (line.verb == "c connect") return connect();
         if (line.verb == "c writes") {
             if (device_->wire->writes() != count(line.text))
                 fail(std::to_string(device_->wire->writes()) + " writes were made");
             return;
         }
         if (line.verb == "c close") return device_->hang_up();
-        if (line.verb == "c gone") {
-            device_->wire->lose_output();
-            return device_->hang_up();
-        }
-        if (line.verb == "c again") {
-            device_ = &world_.connect();
-            heard_ = 0;
-            return;
-        }
         if (line.verb == "c silent") {
             if (heard_ != device_->wire->sent().size()) fail("got: " + next_reply());
             return;
@@ -105,6 +101,11 @@ class Play {
     void say(const std::string& octets) {
         if (heard_ != device_->wire->sent().size()) fail("was not read: " + next_reply());
         device_->say(octets);
+    }
+
+    void connect() {
+        device_ = &world_.connect();
+        heard_ = 0;
     }
 
     // The device's handshake, after the 220 to STARTTLS; whether it succeeds is set before.
@@ -217,12 +218,23 @@ class Play {
         return conversation.wire->sent().substr(octets);
     }
 
+    // The id of a session is of the moment, and stands in a Message-ID.
+    static std::string named(std::string octets, const std::string& id) {
+        constexpr std::string_view name = ".SESSION.";
+        const std::string dotted = '.' + id + '.';
+        for (std::size_t at = 0; (at = octets.find(dotted, at)) != std::string::npos;
+             at += name.size())
+            octets.replace(at, dotted.size(), name);
+        return octets;
+    }
+
     void check_octets() {
         if (!script_.upstream_got) return;
         line_ = script_.upstream_got_line;
         std::string all;
         for (std::size_t i = 0; i < world_.upstream.connections(); ++i)
             all += (i == 0 ? "" : "-- next --\n") + after_login(i);
+        for (const auto& start : world_.log.of("session_start")) all = named(all, start["session"]);
         if (all != *script_.upstream_got)
             fail("expected:\n" + escape(*script_.upstream_got) + "\nbut the upstream got:\n" +
                  escape(all));

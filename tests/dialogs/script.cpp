@@ -9,9 +9,9 @@ namespace waxseal::dialogs {
 namespace {
 
 constexpr std::array<std::string_view, 21> verbs{
-    "c gone",  "c again",  "c ->",  "c =>",     "c *>", "c <-",          "c <~",
-    "c close", "c silent", "c tls", "c writes", "u ->", "u =>",          "u <-",
-    "u close", "u silent", "set",   "log",      "wait", "u connections", "upstream got:"};
+    "c ->",    "c =>",     "c *>",   "c <-",      "c <~", "c close",       "c silent",
+    "c tls",   "c writes", "c gone", "c connect", "u ->", "u =>",          "u <-",
+    "u close", "u silent", "set",    "log",       "wait", "u connections", "upstream got:"};
 
 int hex(char c) {
     if (c >= '0' && c <= '9') return c - '0';

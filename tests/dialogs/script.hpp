@@ -1,14 +1,15 @@
 // Dialog scripts: what a device says and hears, and what its upstream gets and answers.
 //
 //   # comment
-//   set KEY VALUE        before the dialog: kind device|strict (without it commands are read
-//                        tolerantly and the header is left alone), long_lines fold, sender ADDRESS,
-//                        sender ADDRESS header, line_endings repair|reject, max_message_size,
-//                        max_recipients, max_errors, tls implicit|starttls|none,
-//                        offer A, B, C (or: offer none), unknown_offer (EHLO not asked for yet),
-//                        auth any, user NAME PASSWORD (and so auth local; as many as wanted; the
-//                        nonce of every challenge is "nonce"), legacy_auth yes,
-//                        starttls offered|required, handshake fails
+//   set KEY VALUE        before the dialog: kind device|strict (without it: commands as for a
+//                        device, and messages are left alone), line_endings repair|reject,
+//                        max_message_size, max_recipients, max_errors, tls implicit|starttls|none,
+//                        long_lines fold|reject, lost_reply_memory SECONDS,
+//                        sender ADDRESS, keep|rewrite (and our own domains, when for others),
+//                        offer A, B, C (or: offer none), unknown_offer yes (EHLO not asked for
+//                        yet), auth any, user NAME PASSWORD (and so auth local; as many as wanted;
+//                        the nonce of every challenge is "nonce"), legacy_auth yes, starttls
+//                        offered|required, handshake fails
 //   c -> text            the device sends the text and CRLF
 //   c => text            the device sends the text
 //   c *> N text          the device sends the text and CRLF, N times, in one write
@@ -17,9 +18,9 @@
 //                        start
 //   c tls                after the 220 to STARTTLS the device does its part of the handshake
 //   c writes N           in so many writes has the device got what it has heard
+//   c gone               the device is no more: what it is sent does not arrive
+//   c connect            and comes again, on another connection, in which the dialog goes on
 //   c close              the device ends its side
-//   c gone               the device has given up: what is on its way to it is lost
-//   c again              it connects anew
 //   c <- close           the session has been closed, everything was read
 //   c silent             nothing more has come
 //   u -> step: text      how the upstream will answer that step (greeting ehlo starttls auth mail
@@ -36,7 +37,7 @@
 //   wait SECONDS         time passes
 //   upstream got:        last: all octets after the login, byte for byte; each following line with
 //                        CRLF, or without if it ends in \& ; \*N before a line: N times this line;
-//                        "-- next --" between two connections
+//                        "-- next --" between two connections. SESSION is the id of the session
 //
 // Escapes: \r \n \t \0 \xHH \\. Replies have to be read before the device speaks again. Once a
 // dialog looks at what the upstream got, it must look at every command (but QUIT).

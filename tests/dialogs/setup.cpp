@@ -72,18 +72,34 @@ void offer_logins(World& world, Logins logins) {
     world.settings->server.require_auth = logins.mode != auth::Mode::any;
 }
 
+// Without it commands are read tolerantly, and messages are left alone.
+void set_kind(const Setting& to) {
+    const bool device = to.value == "device";
+    to.world.settings->server.reading = device ? smtp::Reading::tolerant : smtp::Reading::strict;
+    to.world.settings->messages.repair = device;
+}
+
+// "ADDRESS keep|rewrite", and the domains that are ours, if it is for others.
+void set_sender(const Setting& to) {
+    std::vector<std::string> given = words(to.value);
+    if (given.size() < 2) throw std::invalid_argument("sender ADDRESS, keep|rewrite, DOMAIN...");
+    auto path = smtp::parse_path("<" + given[0] + ">", smtp::PathKind::reverse);
+    if (!path) throw std::invalid_argument("not an address");
+    auth::SenderRule rule{std::move(path->path), given[1] == "rewrite"};
+    given.erase(given.begin(), given.begin() + 2);
+    if (!given.empty()) rule.own_domains = std::move(given);
+    to.world.settings->messages.sender = std::move(rule);
+}
+
+void set_long_lines(const Setting& to) {
+    to.world.settings->messages.fold_body = to.value == "fold";
+    if (to.value == "reject") to.world.settings->server.long_lines = smtp::LongLines::reject;
+}
+
 void offer_starttls(const Setting& to) {
     to.world.settings->server.starttls =
         to.value == "required" ? smtp::Starttls::required : smtp::Starttls::offered;
     to.world.wire_options.client_hello = std::string(client_hello);
-}
-
-void rewrite_sender(const Setting& to) {
-    const std::string_view address = to.value.substr(0, to.value.find(' '));
-    auto path = smtp::parse_path("<" + std::string(address) + ">", smtp::PathKind::reverse);
-    if (!path) throw std::invalid_argument("sender ADDRESS, or sender ADDRESS header");
-    to.world.settings->messages.sender =
-        auth::SenderRule{std::move(path->path), to.value.ends_with(" header")};
 }
 
 struct Row {
@@ -92,16 +108,7 @@ struct Row {
 };
 
 constexpr std::array rows{
-    Row{"kind",
-        [](const Setting& to) {
-            to.world.settings->server.reading =
-                to.value == "strict" ? smtp::Reading::strict : smtp::Reading::tolerant;
-            to.world.settings->messages.repair = to.value == "device";
-            to.world.settings->messages.lost_reply_memory = std::chrono::minutes(10);
-        }},
-    Row{"long_lines",
-        [](const Setting& to) { to.world.settings->messages.fold_body = to.value == "fold"; }},
-    Row{"sender", rewrite_sender},
+    Row{"kind", set_kind},
     Row{"line_endings",
         [](const Setting& to) {
             to.world.settings->server.line_endings =
@@ -113,6 +120,12 @@ constexpr std::array rows{
         [](const Setting& to) { to.world.settings->server.max_recipients = number(to.value); }},
     Row{"max_errors",
         [](const Setting& to) { to.world.settings->server.max_errors = number(to.value); }},
+    Row{"long_lines", set_long_lines},
+    Row{"sender", set_sender},
+    Row{"lost_reply_memory",
+        [](const Setting& to) {
+            to.world.settings->messages.lost_reply_memory = std::chrono::seconds(number(to.value));
+        }},
     Row{"offer", [](const Setting& to) { to.world.upstream.offer = words(to.value); }},
     Row{"auth", [](const Setting& to) { to.logins.asked = to.value == "any"; }},
     Row{"user", add_user},
@@ -187,7 +200,7 @@ void set_up(World& world, const Script& script) {
         } catch (const std::invalid_argument& error) {
             throw Wrong(script.file, line.number, error.what());
         }
-        if (line.text == "unknown_offer") knows = false;
+        if (line.text == "unknown_offer yes") knows = false;
     }
     if (knows) know_offer(world);
     offer_logins(world, std::move(logins));
