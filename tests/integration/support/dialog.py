@@ -36,7 +36,7 @@ class Dialog:
     def plain(self):
         """Needs nothing of its listener or its upstream, and ends in an accepted message."""
         accepted = any(re.match(r"c <[~-] 250 2\.0\.0 .*queued", line) for line in self.lines)
-        return accepted and not any(re.match("set |u |c tls|wait ", line) for line in self.lines)
+        return accepted and not any(re.match(r"set (?!kind device$)|u |c (tls|gone|connect)|wait ", line) for line in self.lines)
 
     def play(self, client):
         """`client` has not read its greeting."""
