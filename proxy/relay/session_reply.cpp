@@ -62,10 +62,10 @@ bool Session::answered_before() {
 
 // The device, while the upstream's answer is awaited.
 void Session::note_gone() {
-    if (!transaction_ || transaction_->stage != Stage::outcome || gone_ ||
+    if (!transaction_ || transaction_->stage != Stage::outcome ||
         channel_->end() == EndOfInput::none)
         return;
-    gone_ = reactor_.now();
+    if (!gone_) gone_ = reactor_.now();
     if (transaction_->fingerprint && !transaction_->pending)
         transaction_->pending =
             std::make_unique<PendingReply>(services_.lost_replies, *transaction_->fingerprint);

@@ -155,8 +155,9 @@ Server::Handled Server::exhausted() {
 std::size_t Server::line_limit() const noexcept {
     constexpr std::size_t sasl_line = limits::sasl_line + 2;  // CRLF
     if (phase_ == Phase::authenticating) return sasl_line;
-    const bool auth =
-        !settings_.auth_mechanisms.empty() && text::istarts_with(input_.front(), "AUTH ");
+    std::string_view line = input_.front();
+    if (tolerant()) line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+    const bool auth = !settings_.auth_mechanisms.empty() && text::istarts_with(line, "AUTH ");
     return auth ? sasl_line : limits::command_line;
 }
 
