@@ -82,7 +82,7 @@ Preamble::Result Preamble::begin() {
 
 Preamble::Result Preamble::look() {
     const std::string_view input = channel_->readable();
-    if (!input.empty()) return input.front() == handshake_record ? start_tls() : ready();
+    if (!input.empty()) return input.front() == handshake_record ? start_tls() : ready(true);
     // What an end means is the session's to say, as on any other listener.
     return late_ || channel_->end() != EndOfInput::none ? ready() : Waiting{};
 }
@@ -106,11 +106,11 @@ Preamble::Result Preamble::shake_hands() {
     return Waiting{};
 }
 
-Preamble::Result Preamble::ready() {
+Preamble::Result Preamble::ready(bool spoke_first) {
     phase_ = Phase::over;
     alarm_->disarm();
     channel_->set_notify(nullptr);
-    return Ready{std::move(channel_), source_};
+    return Ready{std::move(channel_), source_, spoke_first};
 }
 
 Preamble::Result Preamble::refuse(Refused::Cause cause, std::string reason) {

@@ -6,7 +6,7 @@
 // decides: 22 begins a handshake record (RFC 8446 5.1) and no command of SMTP; the octets that were
 // looked at are the handshake's. A peer that says nothing, or anything else, gets the greeting in
 // clear: SMTP's client waits for it (RFC 5321 3.1), so it is held back for a moment only. What a
-// client says before it is left unread. Each wait has its deadline.
+// client says before it is left unread, and told of. Each wait has its deadline.
 // Flow: construct; poll() at once and whenever notified, until it is not Waiting. Notified means
 // "something may have changed", never from inside a member function. Afterwards destroy it, through
 // the reactor's defer. Destroying it before lets the connection go.
@@ -48,6 +48,7 @@ class Preamble {
     struct Ready {
         std::unique_ptr<Channel> channel;
         std::optional<ProxySource> source;  // the client's address, if a header has given one
+        bool spoke_first = false;           // in clear, while the greeting was held back
     };
     // It came to nothing, and the connection is closed.
     struct Refused {
@@ -84,7 +85,7 @@ class Preamble {
     [[nodiscard]] Result look();
     [[nodiscard]] Result start_tls();
     [[nodiscard]] Result shake_hands();
-    [[nodiscard]] Result ready();
+    [[nodiscard]] Result ready(bool spoke_first = false);
     [[nodiscard]] Result refuse(Refused::Cause cause, std::string reason);
     void wait(Duration duration);
 

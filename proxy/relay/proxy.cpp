@@ -138,6 +138,7 @@ void Proxy::poll(std::uint64_t key) {
     auto& ready = std::get<Preamble::Ready>(result);
     if (arrival->what == Awaits::header)
         return identify(key, std::move(ready), std::move(*arrival));
+    arrival->client.spoke_first = ready.spoke_first;
     start(key, std::move(ready.channel), std::move(arrival->client), arrival->settings.session);
 }
 

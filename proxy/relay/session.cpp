@@ -47,6 +47,7 @@ void Session::start() {
         "session_start",
         {{"session", record_.id}, {"listener", record_.listener}, {"client", record_.client}});
     if (channel_->tls() == TlsPhase::established) downstream_secured();
+    if (client_.spoke_first) (void)read_downstream();
     server_.greet();
     pump();
 }

@@ -68,6 +68,9 @@ class Session {
         std::string address;     // of the downstream, for the log
         IpAddress ip{};          // the same, for decisions
         std::uint16_t port = 0;  // 0: not known
+        // Before the greeting, which was held back for it: what it said is the channel's
+        // readable().
+        bool spoke_first = false;
     };
     // A channel whose TLS is established speaks implicit TLS; one that is to be able to STARTTLS
     // has its settings for that.

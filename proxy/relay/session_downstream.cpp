@@ -19,6 +19,9 @@ std::string_view remedy(std::string_view reason) {
         return "this device speaks implicit TLS: set tls = \"auto\" or \"implicit\"";
     if (reason == smtp::violation::proxy_header)
         return "a load balancer announces its clients: name it in proxy_protocol";
+    if (reason == smtp::violation::data_before_greeting)
+        return "this device does not wait for the greeting: with tls = \"auto\" it has to; give it "
+               "a listener with another tls";
     if (reason == smtp::violation::http)
         return "this is a mail port; a web browser or a health check for HTTP was pointed at it";
     return {};

@@ -237,6 +237,7 @@ void Server::end() noexcept {
 
 void Server::greet() {
     assert(phase_ == Phase::silent);
+    if (!input_.empty()) return refuse_early();
     say(make_reply(220, settings_.hostname + " ESMTP waxseal"));
     enter(Phase::greeted);
 }

@@ -6,7 +6,8 @@
 // clock, no callback. The table in server_table.hpp is the protocol; this class carries it out.
 //
 // Flow: greet() once (after secured(), when TLS is implicit); then receive()/end_of_input() as
-// things arrive and next() until NeedInput, Paused or an end. Each of Hello,
+// things arrive (what is received before is refused) and next() until NeedInput, Paused or an end.
+// Each of Hello,
 //   Mail, Rcpt, DataRequested and BodyEnd owes the downstream exactly one answer: hello() for the
 //   first, reply() for the others; until it is given next() says Paused and pipelined input waits.
 //   Only RCPT commands that stand right behind one another are told at once (up to
@@ -80,6 +81,7 @@ inline constexpr std::string_view tls_in_clear = "TLS ClientHello on a cleartext
 inline constexpr std::string_view proxy_header =
     "PROXY header on a listener without proxy_protocol";
 inline constexpr std::string_view http = "HTTP request";
+inline constexpr std::string_view data_before_greeting = "data sent before the greeting";
 inline constexpr std::string_view data_behind_starttls = "data sent in clear behind STARTTLS";
 inline constexpr std::string_view message_behind_refusal =
     "a message sent before the reply to DATA, which was refused";
@@ -165,7 +167,7 @@ class Server {
   public:
     // One bit each, so that a table row can name several.
     enum class Phase : std::uint16_t {
-        // Nothing was said yet. Input is stored and waits for greet().
+        // Nothing was said yet. Input that comes now is stored, and refused by greet().
         silent = 1 << 0,
         // Greeted; EHLO or HELO has not come. MAIL is 503.
         greeted = 1 << 1,
@@ -207,6 +209,7 @@ class Server {
     void vouched_for() noexcept {
         if (trust_ == Trust::none) trust_ = Trust::certificate;
     }
+    // 220; or, when there is input already, 554 in its place and the end (RFC 5321 3.1, 4.3.1).
     void greet();
     // Answers Hello: 250 with the offer (EHLO) or without (HELO). STARTTLS and AUTH in it are this
     // machine's own, whatever `offer` says of them. AUTH is offered still when it has succeeded, as
@@ -254,6 +257,7 @@ class Server {
     using Handled = std::optional<ServerEvent>;  // nothing: answered here, go on with the next line
 
     void enter(Phase phase) noexcept { phase_ = phase; }
+    void refuse_early();
     [[nodiscard]] Handled take_line();
     [[nodiscard]] Handled on_line(const LineReader::Line& line);
     [[nodiscard]] Handled on_long_line(const LineReader::TooLong& line);

@@ -192,6 +192,19 @@ Server::Handled Server::on_hang_up(const Command& command) {
                   "BDAT without CHUNKING");
 }
 
+// The client has not waited for the greeting, and gets none (RFC 5321 3.1: 554 in its place).
+void Server::refuse_early() {
+    const std::string_view input = input_.front();
+    const Command first = parse_command(input.substr(0, input.find_first_of("\r\n")));
+    const Handled refused =
+        first.verb == Verb::http || first.verb == Verb::proxy
+            ? on_hang_up(first)
+            : finish(make_reply(554, {5, 5, 0},
+                                "Protocol synchronization error: wait for the greeting; closing"),
+                     violation::data_before_greeting);
+    violation_ = std::get<event::Violation>(*refused).reason;
+}
+
 std::string_view to_string(Server::Phase phase) noexcept {
     switch (phase) {
         case Server::Phase::silent:

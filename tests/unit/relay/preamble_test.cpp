@@ -143,6 +143,7 @@ TEST_CASE("automatic: a ClientHello, cut anywhere, becomes TLS with all of its o
         CHECK(door.waiting());
         door.say(chunks);
         check_ready(door, TlsPhase::established, std::nullopt);
+        CHECK_FALSE(door.ready->spoke_first);
         CHECK(door.unread().empty());
         door.say("EHLO inside\r\n");
         CHECK(door.unread() == "EHLO inside\r\n");
@@ -155,6 +156,7 @@ TEST_CASE("automatic: anything else is cleartext at once, and unread") {
         Door door(settings(false, TlsMode::automatic), speaks_tls());
         door.say(first);
         check_ready(door, TlsPhase::none, std::nullopt);
+        CHECK(door.ready->spoke_first);
         CHECK(door.unread() == first);
         // What would be a ClientHello is not one any more.
         door.say(hello);
@@ -169,6 +171,7 @@ TEST_CASE("automatic: a client that waits gets its greeting after 150 ms") {
     CHECK(door.waiting());
     door.reactor.advance(1ms);
     check_ready(door, TlsPhase::none, std::nullopt);
+    CHECK_FALSE(door.ready->spoke_first);
 }
 
 TEST_CASE("automatic: the ClientHello may come until the last moment") {

@@ -82,12 +82,29 @@ TEST_CASE("automatic: who waits is greeted in clear after 150 ms") {
     CHECK(port.left(1) == "");
 }
 
-TEST_CASE("automatic: who speaks at once is answered at once, and loses nothing") {
-    Port port(TlsMode::automatic);
+TEST_CASE("automatic: who does not wait for the greeting is refused in its place") {
+    for (const char* from : {"192.0.2.1", balancer}) {
+        Port port(TlsMode::automatic);
+        Device& device = port.arrive(from);
+        if (from == balancer) device.say(line("192.0.2.1"));
+        port.world.reactor.advance(100ms);
+        CHECK(device.say("EHLO x\r\nMAIL FROM:<a@b.c>\r\n") ==
+              "554 5.5.0 Protocol synchronization error: wait for the greeting; closing\r\n");
+        CHECK(device.closed());
+        const auto events = port.world.log.of("protocol_violation");
+        REQUIRE(events.size() == 1);
+        CHECK(events[0]["client"] == "192.0.2.1");
+        CHECK(events[0]["reason"] == "data sent before the greeting");
+        CHECK(events[0]["hint"].find("tls = \"auto\"") != std::string::npos);
+        CHECK(port.left(1) == "");
+    }
+}
+
+TEST_CASE("a port that is greeted at once serves a script that is piped into it") {
+    Port port(TlsMode::starttls);
     Device& device = port.arrive("192.0.2.1");
-    const std::string heard = device.say("EHLO x\r\n");
-    CHECK(heard.starts_with(greeting + "250"));
-    CHECK(device.replies().size() == 2);
+    CHECK(device.say("EHLO x\r\nNOOP\r\n").starts_with("250-"));
+    CHECK(device.replies().size() == 3);
     relays_a_message(port.world, device);
     CHECK(port.left(1) == "");
 }

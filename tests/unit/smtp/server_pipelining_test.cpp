@@ -179,15 +179,40 @@ TEST_CASE("server: a 4yz to DATA dooms the transaction") {
                hello + accepted + "451 4.4.1 Later\r\n451 4.4.1 Later\r\n250 2.1.0 Sender ok\r\n");
 }
 
-TEST_CASE("server: input before the greeting waits for it") {
-    const ServerScenario scenario{{}};
-    Server server(scenario.settings);
-    server.receive("EHLO early\r\n");
-    CHECK(std::holds_alternative<server_event::Paused>(server.next()));
-    CHECK(server.output().empty());
-    server.greet();
-    CHECK(server.output() == greeting);
-    CHECK(std::holds_alternative<server_event::Hello>(server.next()));
+TEST_CASE("server: input before the greeting is refused in its place, and not carried out") {
+    struct Early {
+        std::string input, refusal;
+        std::string_view reason;
+    };
+    const std::string wait =
+        "554 5.5.0 Protocol synchronization error: wait for the greeting; closing\r\n";
+    for (const auto& [input, refusal, reason] :
+         {Early{"EHLO early\r\nMAIL FROM:<a@b.c>\r\n", wait, violation::data_before_greeting},
+          Early{"E", wait, violation::data_before_greeting},
+          Early{"\0\xff\n"s, wait, violation::data_before_greeting},
+          Early{"GET / HTTP/1.1\r\nHost: x\r\n",
+                "554 5.7.0 This is a mail server, not a web server; closing\r\n", violation::http},
+          Early{"PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\n",
+                "500 5.5.2 A PROXY header is not expected here; closing\r\n",
+                violation::proxy_header}}) {
+        for (const Reading reading : {Reading::strict, Reading::tolerant}) {
+            ServerScenario scenario{{}};
+            scenario.settings.reading = reading;
+            Server server(scenario.settings);
+            server.receive(input);
+            CHECK(std::holds_alternative<server_event::Paused>(server.next()));
+            CHECK(server.output().empty());
+            server.greet();
+            CHECK(server.output() == refusal);
+            CHECK(server.finished());
+            const ServerEvent told = server.next();
+            REQUIRE(std::holds_alternative<server_event::Violation>(told));
+            CHECK(std::get<server_event::Violation>(told).reason == reason);
+            server.receive("EHLO late\r\n");
+            CHECK(std::holds_alternative<server_event::NeedInput>(server.next()));
+            CHECK(server.output() == refusal);
+        }
+    }
 }
 
 TEST_CASE("server: what follows QUIT is not read") {
