@@ -6,6 +6,19 @@
 
 namespace waxseal::auth {
 
+namespace {
+
+// Whether this domain's own server might send it on to another (bang paths, the percent hack, a
+// quoted address: Postfix, swap_bangpath and resolve_dequoted_address).
+bool routes_onwards(const smtp::Path& path) noexcept {
+    const std::string_view address = path.address();
+    const std::string_view local =
+        address.substr(0, address.size() - std::min(address.size(), path.domain().size() + 1));
+    return local.find_first_of("@!%") != std::string_view::npos;
+}
+
+}  // namespace
+
 std::expected<AddressPattern, Error> AddressPattern::parse(std::string_view text) {
     if (text == "<>") return AddressPattern(Kind::null, {});
     if (text.starts_with("*@")) text.remove_prefix(1);
@@ -24,7 +37,7 @@ bool AddressPattern::fits(const smtp::Path& path) const noexcept {
         case Kind::null:
             return path.null();
         case Kind::domain:
-            return text::iequals(path.domain(), text_);
+            return text::iequals(path.domain(), text_) && !routes_onwards(path);
         case Kind::address:
             break;
     }

@@ -2,7 +2,8 @@
 // [[route]] is for, the recipients that they may write to. Pure.
 //
 // "a@b" (without regard to case, as in Postfix's tables), "@b" or "*@b" (that domain, without
-// regard to case; not its subdomains) or "<>" (the null reverse-path, which nothing else fits).
+// regard to case; not its subdomains, and not a local part that could be an address elsewhere:
+// "x!y", "\"x@y\"") or "<>" (the null reverse-path, which nothing else fits).
 #pragma once
 
 #include <expected>

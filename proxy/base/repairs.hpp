@@ -18,6 +18,7 @@ enum class Repair : std::uint8_t {
     bare_lf_command,     // a command ended in LF
     no_hello_name,       // EHLO or HELO without a name
     no_hello_after_tls,  // after STARTTLS no EHLO was said again
+    space_around_colon,  // "MAIL FROM: <a@b>"
     no_brackets,         // a path without its angle brackets, or with one of them
     path_extracted,      // display name, quotes or a second pair of brackets around an address
     local_part_quoted,   // a local part that is legal only as a quoted string
@@ -52,6 +53,7 @@ inline constexpr std::array repair_names{
     std::string_view("bare_lf_command"),
     std::string_view("no_hello_name"),
     std::string_view("no_hello_after_tls"),
+    std::string_view("space_around_colon"),
     std::string_view("no_brackets"),
     std::string_view("path_extracted"),
     std::string_view("local_part_quoted"),

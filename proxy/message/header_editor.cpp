@@ -36,7 +36,7 @@ void release(std::string& text) {
 }  // namespace
 
 struct HeaderEditor::State {
-    enum class Phase { header, folding, passing };
+    enum class Phase { header, folding, passing, refused };
 
     Edits edits;
     Phase phase = Phase::header;
@@ -55,8 +55,12 @@ struct HeaderEditor::State {
 std::string_view HeaderEditor::State::header(std::string_view octets) {
     held += octets;
     const auto end = scanner.complete(held);
-    if (end.value_or(held.size()) > limits::header_block) return as_it_is("header_too_large");
-    return end ? edited() : std::string_view();
+    if (end.value_or(held.size()) <= limits::header_block)
+        return end ? edited() : std::string_view();
+    if (edits.sender.empty()) return as_it_is("header_too_large");
+    phase = Phase::refused;
+    release(held);
+    return {};
 }
 
 std::string_view HeaderEditor::State::as_it_is(std::string_view why) {
@@ -95,6 +99,8 @@ std::string_view HeaderEditor::edit(std::string_view octets) {
             return state.header(octets);
         case State::Phase::folding:
             return state.folder.fold(octets);
+        case State::Phase::refused:
+            return {};
         case State::Phase::passing:
             break;
     }
@@ -114,5 +120,7 @@ Repairs HeaderEditor::repairs() const noexcept {
 }
 
 std::string_view HeaderEditor::untouched() const noexcept { return state_->untouched; }
+
+bool HeaderEditor::refused() const noexcept { return state_->phase == State::Phase::refused; }
 
 }  // namespace waxseal::message

@@ -10,7 +10,8 @@
 //   writes them; a CR may be the last octet of one piece and its LF the first of the next), then
 //   finish(); what both return goes on, in order. Any chunking gives the same octets. One editor a
 //   message. Views live until the next call. The header block is held until it is complete, or
-//   larger than limits::header_block: then it is passed on as it is (untouched()). From then on
+//   larger than limits::header_block: then it is passed on as it is (untouched()), unless it had to
+//   have another sender: then nothing is, and the message must not go on (refused()). From then on
 //   edit() returns its input itself, and looks at it only for fold_body.
 #pragma once
 
@@ -37,7 +38,7 @@ struct Edits {
     std::string sender;
     // Only what is of none of these domains is rewritten to `sender`; nothing: whatever it is.
     std::optional<std::vector<std::string>> own_domains;
-    bool utf8_headers = false;  // valid UTF-8 may stay as it is (SMTPUTF8); else it is encoded
+    bool utf8_headers = false;  // valid UTF-8 stays as it is (SMTPUTF8); else it is encoded
     std::string legacy_charset = "windows-1252";  // of text that is no UTF-8; a name iconv knows
     std::string received;                         // body of a Received field, folded; empty: none
     bool fold_body = false;                       // lines above 998 octets
@@ -58,6 +59,8 @@ class HeaderEditor {
     [[nodiscard]] Repairs repairs() const noexcept;
     // Why the message was left as it is: "dkim", "header_too_large"; empty: it was not.
     [[nodiscard]] std::string_view untouched() const noexcept;
+    // A sender was to be put into a header that is too large to be looked at.
+    [[nodiscard]] bool refused() const noexcept;
 
   private:
     struct State;

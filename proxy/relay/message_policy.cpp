@@ -48,7 +48,9 @@ std::optional<message::Edits> edits_for(const MessagePolicy& policy, const Occas
         edits.date = message::date_time(on.now);
         edits.message_id = "<" + std::to_string(ms.count()) + "." + std::string(on.id) + "@" +
                            std::string(on.hostname) + ">";
-        edits.from = on.reverse_path.address();
+        // RFC 5321 4.5.5: what has nobody to be returned to was written by a program.
+        edits.from = on.reverse_path.null() ? "MAILER-DAEMON@" + std::string(on.hostname)
+                                            : on.reverse_path.address();
     }
     if (rewrites) {
         edits.sender = on.rule->envelope.address();

@@ -47,7 +47,7 @@ struct Occasion {
     std::string_view helo;
     std::string_view address;   // the device's, "192.0.2.1"; empty: not known
     std::string_view protocol;  // RFC 3848: "ESMTPSA"
-    bool utf8_headers;          // the upstream takes them
+    bool utf8_headers;          // declared: SMTPUTF8 goes up with MAIL
     std::chrono::system_clock::time_point now;
 };
 

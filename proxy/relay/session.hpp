@@ -184,6 +184,7 @@ class Session {
     [[nodiscard]] bool collects_first() const;
     void keep_copy(std::string_view content);
     void pass_on(std::string_view content);
+    void refuse_header();
     void message_complete();
     void send_whole();
     void finish_message();

@@ -48,7 +48,6 @@ const smtp::Path& Session::reverse_path(const upstream::Provider& provider) cons
 std::optional<message::HeaderEditor> Session::editor() const {
     const auto& connection = std::get<std::unique_ptr<upstream::Connection>>(upstream_);
     const upstream::Provider& provider = *connection->provider();
-    const bool utf8 = connection->client().capabilities().has(smtp::Extension::smtputf8);
     const std::string id =
         record_.id + '.' +
         std::to_string(record_.transactions_before + record_.transactions.size());
@@ -61,7 +60,7 @@ std::optional<message::HeaderEditor> Session::editor() const {
                             .helo = record_.helo,
                             .address = client_.address,
                             .protocol = kind,
-                            .utf8_headers = utf8,
+                            .utf8_headers = transaction_->mail.parameters.smtputf8,
                             .now = reactor_.time_of_day()};
     auto edits = edits_for(settings_->messages, occasion);
     if (!edits) return std::nullopt;
@@ -116,8 +115,18 @@ void Session::keep_copy(std::string_view content) {
 }
 
 void Session::pass_on(std::string_view content) {
-    if (transaction_->editor) content = transaction_->editor->edit(content);
+    if (auto& editor = transaction_->editor) {
+        content = editor->edit(content);
+        if (editor->refused()) return refuse_header();
+    }
     if (!content.empty()) connection()->client().body(content);
+}
+
+// It was to have another sender, and to go on in nobody else's name.
+void Session::refuse_header() {
+    transaction_->copy.reset();
+    drop_connection();
+    decide(smtp::make_reply(552, {5, 3, 4}, "Header too large for its sender to be rewritten"));
 }
 
 void Session::on(event::BodyRefused refused) {

@@ -67,11 +67,8 @@ bool begins_tls(std::string_view octets) noexcept { return octets.starts_with("\
 
 std::optional<std::string_view> after_keyword(std::string_view argument,
                                               std::string_view keyword) noexcept {
-    const std::string_view name = keyword.substr(0, keyword.size() - 1);  // without the colon
-    if (!text::istarts_with(argument, name)) return std::nullopt;
-    const std::string_view rest = without_leading_spaces(argument.substr(name.size()));
-    if (!rest.starts_with(':')) return std::nullopt;
-    return rest.substr(1);
+    if (!text::istarts_with(argument, keyword)) return std::nullopt;
+    return argument.substr(keyword.size());
 }
 
 LineReader::Result LineReader::find(std::string_view buffer) {

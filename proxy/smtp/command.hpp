@@ -53,8 +53,8 @@ struct Command {
 // command should be. It has no line end to wait for.
 [[nodiscard]] bool begins_tls(std::string_view octets) noexcept;
 
-// For MAIL ("FROM:") and RCPT ("TO:"): what follows the keyword and colon, spaces tolerated before
-// the colon; nothing when the argument does not begin that way.
+// For MAIL ("FROM:") and RCPT ("TO:"): what follows the keyword and colon; nothing when the
+// argument does not begin that way.
 [[nodiscard]] std::optional<std::string_view> after_keyword(std::string_view argument,
                                                             std::string_view keyword) noexcept;
 

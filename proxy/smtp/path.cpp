@@ -142,8 +142,6 @@ struct PathParser {
 
     // "<path>"; `address` becomes what is to stay of it.
     bool path(PathKind kind, std::string_view& address) noexcept {
-        while (take(' ')) {
-        }
         if (!take('<')) return fail("the address is not in angle brackets");
         if (kind == PathKind::reverse && take('>')) return true;
         const bool routed = text.starts_with('@');

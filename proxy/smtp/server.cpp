@@ -1,6 +1,6 @@
 // The stream side of the server machine: cutting input into commands, answering in order, ending.
-// What each command means is in server_commands.cpp and server_security.cpp, bodies in
-// server_body.cpp.
+// What each command means is in server_commands.cpp and server_security.cpp, what answers do in
+// server_replies.cpp, bodies in server_body.cpp.
 #include "smtp/server.hpp"
 
 #include <algorithm>
@@ -14,6 +14,11 @@
 namespace waxseal::smtp {
 
 namespace event = server_event;
+
+namespace {
+// In which a verb has to stand.
+constexpr std::size_t command_head = 128;
+}  // namespace
 
 Server::Server(const ServerSettings& settings)
     : settings_(settings),
@@ -69,7 +74,8 @@ bool Server::may_run_ahead() const noexcept {
 }
 
 Server::Handled Server::take_line() {
-    if (!lines_.skipping()) {
+    const bool head = !lines_.skipping();
+    if (head) {
         if (!secured_ && begins_tls(input_.front())) {
             return finish(make_reply(554, {5, 7, 0}, "TLS has to wait for STARTTLS here; closing"),
                           violation::tls_in_clear);
@@ -77,6 +83,9 @@ Server::Handled Server::take_line() {
         lines_.set_limit(line_limit());
     }
     const LineReader::Result result = lines_.find(input_.front());
+    if (head) too_long_ = Verb::unknown;
+    if (head && (lines_.skipping() || std::holds_alternative<LineReader::TooLong>(result)))
+        too_long_ = verb_of(input_.front());
     if (const auto* more = std::get_if<LineReader::NeedInput>(&result)) {
         input_.wipe(more->discard);
         return no_input();
@@ -120,6 +129,9 @@ bool Server::passed_over() noexcept {
 
 Server::Handled Server::on_long_line(const LineReader::TooLong& line) {
     input_.wipe(line.length);
+    if (data_refused_ && too_long_ == Verb::unknown) return message_for_nobody();
+    if (too_long_ == Verb::bdat) return on_hang_up({Verb::bdat, {}});
+    data_refused_ = too_long_ == Verb::data;
     if (lines_.limit() == limits::command_line) {
         answer(make_reply(500, {5, 5, 2}, "Line too long"));
         return std::nullopt;
@@ -155,20 +167,22 @@ Server::Handled Server::exhausted() {
 std::size_t Server::line_limit() const noexcept {
     constexpr std::size_t sasl_line = limits::sasl_line + 2;  // CRLF
     if (phase_ == Phase::authenticating) return sasl_line;
-    std::string_view line = input_.front();
-    if (tolerant()) line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
-    const bool auth = !settings_.auth_mechanisms.empty() && text::istarts_with(line, "AUTH ");
-    return auth ? sasl_line : limits::command_line;
+    const std::string_view line = input_.front();
+    return !settings_.auth_mechanisms.empty() && verb_of(line) == Verb::auth ? sasl_line
+                                                                             : limits::command_line;
 }
 
 Server::Handled Server::execute(std::string_view line) {
     const Command command = parse_command(line);
+    if (std::exchange(data_refused_, false) && command.verb == Verb::unknown)
+        return message_for_nobody();
     const ServerTable::Row& row = ServerTable::row(command.verb);
     const bool behind =
         row.batch == ServerTable::Batch::sync && !input_.empty() && offers(row.verb);
     const bool message_behind = behind && tolerant() && row.verb == Verb::data;
     if (behind && !message_behind) return out_of_step(row.verb);
     Handled handled = carry_out(command);
+    data_refused_ = row.verb == Verb::data && !handled;
     if (!message_behind || handled || phase_ == Phase::finished) return handled;
     // DATA was refused here: what stands behind it is a message and no command.
     end();
@@ -207,6 +221,19 @@ ServerEvent Server::out_of_step(Verb verb) {
                   "data sent before the reply to DATA");
 }
 
+// DATA was refused, and this is none of the commands that could follow.
+ServerEvent Server::message_for_nobody() {
+    return finish(make_reply(554, {5, 5, 0}, "DATA was refused, and this is no command; closing"),
+                  violation::message_behind_refusal);
+}
+
+// Of a line as far as it is there; its first octets decide, however it is cut.
+Verb Server::verb_of(std::string_view line) const noexcept {
+    line = line.substr(0, command_head);
+    if (tolerant()) line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+    return parse_command(line.substr(0, line.find_first_of(tolerant() ? " \t\r\n" : " \r\n"))).verb;
+}
+
 ServerEvent Server::no_input() {
     if (input_state_ != Input::ended) return event::NeedInput{};
     input_state_ = Input::told;
@@ -242,115 +269,6 @@ void Server::greet() {
     enter(Phase::greeted);
 }
 
-namespace {
-
-// "AUTH PLAIN LOGIN" once more, as drafts of RFC 2554 had it: "AUTH=PLAIN LOGIN".
-void add_legacy_auth(Reply& reply) {
-    const auto line = std::ranges::find_if(
-        reply.lines, [](const std::string& one) { return one.starts_with("AUTH "); });
-    if (line == reply.lines.end()) return;
-    std::string legacy = *line;
-    legacy[4] = '=';
-    reply.lines.insert(std::next(line), std::move(legacy));
-}
-
-}  // namespace
-
-void Server::hello(const Capabilities& offer) {
-    if (phase_ == Phase::finished) return;
-    assert(owed_ == Owed::hello || owed_ == Owed::helo);
-    if (std::exchange(owed_, Owed::nothing) == Owed::hello) {
-        Reply reply = write_ehlo(settings_.hostname, with_own_security(offer));
-        if (settings_.legacy_auth) add_legacy_auth(reply);
-        say(reply);
-        if (offer.size_limit != 0) offered_size_ = std::min(offered_size_, offer.size_limit);
-    } else {
-        say(make_reply(250, settings_.hostname));
-    }
-    enter(Phase::ready);
-}
-
-void Server::reply(const Reply& reply) {
-    if (phase_ == Phase::finished) return;
-    switch (std::exchange(owed_, Owed::nothing)) {
-        case Owed::mail:
-            return after_mail(reply);
-        case Owed::rcpt:
-            return after_rcpt(reply);
-        case Owed::data:
-            return after_data(reply);
-        case Owed::message:
-            say(reply);
-            junk_ = 0;
-            transaction_.reset();
-            return enter(Phase::ready);
-        case Owed::auth:
-            return after_auth(reply);
-        case Owed::nothing:
-        case Owed::hello:
-        case Owed::helo:
-            break;
-    }
-    assert(!"reply() without a command that is owed one");
-}
-
-void Server::after_mail(const Reply& reply) {
-    answer(reply);
-    if (reply.positive()) return enter(Phase::mail);
-    if (!reply.transient()) {
-        transaction_.reset();
-        return enter(Phase::ready);
-    }
-    transaction_->doom = reply;
-    enter(Phase::doomed);
-}
-
-void Server::after_rcpt(const Reply& reply) {
-    auto& unanswered = transaction_->unanswered;
-    unanswered.erase(unanswered.begin());
-    give(reply);
-    if (reply.positive()) {
-        ++transaction_->recipients;
-        if (phase_ == Phase::mail) enter(Phase::rcpt);
-    } else {
-        ++transaction_->refused;
-    }
-    while (!unanswered.empty() && unanswered.front()) {
-        give(*unanswered.front());
-        unanswered.erase(unanswered.begin());
-    }
-    if (!unanswered.empty()) owed_ = Owed::rcpt;
-}
-
-void Server::after_data(const Reply& reply) {
-    if (!input_.empty() && tolerant()) {
-        repairs_.add(Repair::pipelined);
-        if (!reply.intermediate()) {
-            answer(reply);
-            end();
-            violation_ = violation::message_behind_refusal;
-            return;
-        }
-    } else if (!input_.empty()) {
-        // What has arrived would be content after a 354 and commands after a refusal: never guess.
-        shut_down(make_reply(
-            554, {5, 5, 0}, "Protocol synchronization error: wait for the reply to DATA; closing"));
-        violation_ = "data sent before the reply to DATA";
-        return;
-    }
-    answer(reply);
-    if (reply.intermediate()) {
-        body_.emplace(ServerBody{DataDecoder(settings_.line_endings)});
-        return enter(Phase::body);
-    }
-    if (reply.transient()) {
-        transaction_->doom = reply;
-        return enter(Phase::doomed);
-    }
-    transaction_.reset();
-    enter(Phase::ready);
-}
-
 void Server::doom(const Reply& reply) {
     assert(owed_ == Owed::nothing);
     if (!transaction_ || phase_ == Phase::body || phase_ == Phase::finished) return;
@@ -370,24 +288,5 @@ bool Server::idle() const noexcept {
         Phase::greeted | Phase::ready | Phase::doomed | Phase::authenticating;
     return contains(between, phase_) && owed_ == Owed::nothing;
 }
-
-// A reply that answers a command, in its turn.
-void Server::answer(const Reply& reply) {
-    if (owed_ == Owed::rcpt) {
-        transaction_->unanswered.emplace_back(reply);
-    } else {
-        give(reply);
-    }
-}
-
-// Those for good count towards max_errors.
-void Server::give(const Reply& reply) {
-    if (reply.permanent()) ++errors_;
-    if (reply.permanent() || reply.transient())
-        last_refusal_ = summary(reply).substr(0, limits::written_reply_line);
-    say(reply);
-}
-
-void Server::say(const Reply& reply) { output_.append(write(reply)); }
 
 }  // namespace waxseal::smtp

@@ -18,9 +18,11 @@
 //   octets; a machine that has finished() wants its output flushed and its channel closed.
 // With Reading::tolerant what devices do wrong is understood where it can be (tolerance.hpp), and a
 //   message that comes before the answer to DATA is taken when the answer is 354; when it is
-//   another the connection ends, because what is a message must not be read as commands.
+//   another the connection ends, because what is a message must not be read as commands; and so it
+//   does, in any Reading, when what follows a refused DATA is no command.
 // Never: a command that came in clear carried out after STARTTLS, a line of an authentication
-// exchange read as a command, a credential left in memory that this machine has let go.
+// exchange that has not ended read as a command, a credential left in memory that this machine has
+// let go.
 // Views in events live until the next call of next(), of any machine on the thread: what a body
 // decodes to is the thread's, and no session keeps 16 KiB for it.
 #pragma once
@@ -271,6 +273,8 @@ class Server {
     [[nodiscard]] ServerEvent no_input();
     [[nodiscard]] ServerEvent finish(const Reply& reply, std::string_view reason);
     [[nodiscard]] ServerEvent out_of_step(Verb verb);
+    [[nodiscard]] ServerEvent message_for_nobody();
+    [[nodiscard]] Verb verb_of(std::string_view line) const noexcept;
     [[nodiscard]] ServerEvent cancel_auth(const Reply& reply, std::string_view reason);
     void end() noexcept;
     [[nodiscard]] std::size_t line_limit() const noexcept;
@@ -283,8 +287,13 @@ class Server {
     [[nodiscard]] BodyVerdict judge() const noexcept;
     [[nodiscard]] bool endless() const noexcept;
 
-    [[nodiscard]] std::expected<ParsedPath, PathError> path(std::string_view text, PathKind kind);
-    [[nodiscard]] std::string parameters_of(const ParsedPath& parsed, PathKind kind);
+    // Of MAIL and RCPT: what had to be tolerated counts once the command is taken.
+    [[nodiscard]] std::optional<std::string_view> keyword(std::string_view argument,
+                                                          std::string_view name, Repairs& repairs);
+    [[nodiscard]] std::expected<ParsedPath, PathError> path(std::string_view text, PathKind kind,
+                                                            Repairs& repairs);
+    [[nodiscard]] std::string parameters_of(const ParsedPath& parsed, PathKind kind,
+                                            Repairs& repairs);
     [[nodiscard]] Handled on_hello(const Command& command);
     [[nodiscard]] Handled on_mail(const Command& command);
     [[nodiscard]] Handled on_rcpt(const Command& command);
@@ -325,6 +334,8 @@ class Server {
     Phase after_tls_ = Phase::greeted;
     Repairs repairs_;
     bool secured_ = false;
+    bool data_refused_ = false;      // just now: the message may come all the same
+    Verb too_long_ = Verb::unknown;  // of the line whose head was given up
     Trust trust_ = Trust::none;
 };
 

@@ -57,28 +57,34 @@ Server::Handled Server::on_hello(const Command& command) {
     return event::Hello{*hello_name_, esmtp, aborted};
 }
 
-std::expected<ParsedPath, PathError> Server::path(std::string_view text, PathKind kind) {
-    return tolerant() ? read_path(text, kind, settings_.hostname, repairs_)
-                      : parse_path(text, kind);
+std::optional<std::string_view> Server::keyword(std::string_view argument, std::string_view name,
+                                                Repairs& repairs) {
+    return tolerant() ? read_keyword(argument, name, repairs) : after_keyword(argument, name);
 }
 
-std::string Server::parameters_of(const ParsedPath& parsed, PathKind kind) {
-    return tolerant() ? keep_parameters(parsed.rest, kind, repairs_) : std::string(parsed.rest);
+std::expected<ParsedPath, PathError> Server::path(std::string_view text, PathKind kind,
+                                                  Repairs& repairs) {
+    return tolerant() ? read_path(text, kind, settings_.hostname, repairs) : parse_path(text, kind);
+}
+
+std::string Server::parameters_of(const ParsedPath& parsed, PathKind kind, Repairs& repairs) {
+    return tolerant() ? keep_parameters(parsed.rest, kind, repairs) : std::string(parsed.rest);
 }
 
 Server::Handled Server::on_mail(const Command& command) {
-    if (!hello_name_) repairs_.add(Repair::no_hello_after_tls);
-    const auto text = after_keyword(command.argument, "FROM:");
+    Repairs repairs;
+    if (!hello_name_) repairs.add(Repair::no_hello_after_tls);
+    const auto text = keyword(command.argument, "FROM:", repairs);
     if (!text) {
         answer(make_reply(501, {5, 5, 4}, "Syntax: MAIL FROM:<address>"));
         return std::nullopt;
     }
-    auto parsed = path(*text, PathKind::reverse);
+    auto parsed = path(*text, PathKind::reverse, repairs);
     if (!parsed) {
         answer(make_reply(501, {5, 1, 7}, "Bad sender address: " + parsed.error().reason));
         return std::nullopt;
     }
-    auto parameters = parse_mail_parameters(parameters_of(*parsed, PathKind::reverse));
+    auto parameters = parse_mail_parameters(parameters_of(*parsed, PathKind::reverse, repairs));
     if (!parameters) {
         answer(parameters.error());
         return std::nullopt;
@@ -93,6 +99,7 @@ Server::Handled Server::on_mail(const Command& command) {
             "Message is larger than the limit of " + std::to_string(offered_size_) + " octets"));
         return std::nullopt;
     }
+    repairs_.add(repairs);
     transaction_.emplace();
     transaction_->smtputf8 = parameters->smtputf8;
     owed_ = Owed::mail;
@@ -104,17 +111,18 @@ Server::Handled Server::on_rcpt(const Command& command) {
         answer(*transaction_->doom);
         return std::nullopt;
     }
-    const auto text = after_keyword(command.argument, "TO:");
+    Repairs repairs;
+    const auto text = keyword(command.argument, "TO:", repairs);
     if (!text) {
         answer(make_reply(501, {5, 5, 4}, "Syntax: RCPT TO:<address>"));
         return std::nullopt;
     }
-    auto parsed = path(*text, PathKind::forward);
+    auto parsed = path(*text, PathKind::forward, repairs);
     if (!parsed) {
         answer(make_reply(501, {5, 1, 3}, "Bad recipient address: " + parsed.error().reason));
         return std::nullopt;
     }
-    auto parameters = parse_rcpt_parameters(parameters_of(*parsed, PathKind::forward));
+    auto parameters = parse_rcpt_parameters(parameters_of(*parsed, PathKind::forward, repairs));
     if (!parameters) {
         answer(parameters.error());
         return std::nullopt;
@@ -128,6 +136,7 @@ Server::Handled Server::on_rcpt(const Command& command) {
         answer(make_reply(452, {4, 5, 3}, "Too many recipients"));
         return std::nullopt;
     }
+    repairs_.add(repairs);
     owed_ = Owed::rcpt;
     transaction_->unanswered.emplace_back();
     return event::Rcpt{std::move(parsed->path), *std::move(parameters)};

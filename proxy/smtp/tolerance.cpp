@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/text.hpp"
+#include "smtp/command.hpp"
 #include "smtp/parameters.hpp"
 
 namespace waxseal::smtp {
@@ -18,6 +19,31 @@ constexpr std::string_view white = " \t";
 
 bool quoted_by(std::string_view text, char quote) noexcept {
     return text.size() > 1 && text.starts_with(quote) && text.ends_with(quote);
+}
+
+struct Known {
+    std::string_view keyword;
+    PathKind of;
+};
+// Those that parameters.cpp has, and those whose sender counts on them.
+constexpr std::array known{
+    Known{"SIZE", PathKind::reverse},       Known{"BODY", PathKind::reverse},
+    Known{"SMTPUTF8", PathKind::reverse},   Known{"RET", PathKind::reverse},
+    Known{"ENVID", PathKind::reverse},      Known{"AUTH", PathKind::reverse},
+    Known{"NOTIFY", PathKind::forward},     Known{"ORCPT", PathKind::forward},
+    Known{"REQUIRETLS", PathKind::reverse}, Known{"HOLDFOR", PathKind::reverse},
+    Known{"HOLDUNTIL", PathKind::reverse},  Known{"BY", PathKind::reverse},
+    Known{"MTRK", PathKind::reverse},       Known{"RRVS", PathKind::forward},
+};
+
+std::string_view keyword_of(std::string_view word) noexcept {
+    return word.substr(0, word.find('='));
+}
+
+bool is_known(std::string_view keyword, PathKind kind) noexcept {
+    return std::ranges::any_of(known, [&](const Known& one) {
+        return one.of == kind && text::iequals(one.keyword, keyword);
+    });
 }
 
 // What stands where a path should be, found but not judged.
@@ -65,12 +91,14 @@ std::optional<Found> in_brackets(std::string_view text) {
     if (before.find('<') != std::string_view::npos || !only_a_name(before, found.address))
         return std::nullopt;
     if (text.find('<', close) != std::string_view::npos) return std::nullopt;  // two paths
+    // Only what says that there is no sender means it: "Name <>" has forgotten one.
+    if (found.address.empty() && (!before.empty() || !found.repairs.empty())) return std::nullopt;
     if (!before.empty() || open != text.find('<')) found.repairs.add(Repair::path_extracted);
     return found;
 }
 
 // "a@b", "<a@b" or "a@b>": it ends with the first space.
-std::optional<Found> bare(std::string_view text) {
+std::optional<Found> bare(std::string_view text, PathKind kind) {
     const std::size_t end = std::min(text.find_first_of(white), text.size());
     Found found{text.substr(0, end), text.substr(end), {}};
     if (found.address.starts_with('<')) found.address.remove_prefix(1);
@@ -78,20 +106,13 @@ std::optional<Found> bare(std::string_view text) {
     found.address = unquote(found.address, found.repairs);
     found.repairs.add(Repair::no_brackets);
     // "Name a@b" is no address with a parameter.
-    if (found.address.find('@') == std::string_view::npos && !text::trim(found.rest).empty())
+    const std::string_view next = text::trim(found.rest);
+    if (found.address.find('@') == std::string_view::npos && !next.empty() &&
+        !is_known(keyword_of(next), kind))
         return std::nullopt;
     if (found.address.empty() || found.address.find_first_of("<>") != std::string_view::npos)
         return std::nullopt;
     return found;
-}
-
-// Of an address that has one '@' that can be meant: where it is.
-std::optional<std::size_t> only_at(std::string_view address) noexcept {
-    const std::size_t at = address.rfind('@');
-    if (at == std::string_view::npos) return std::nullopt;
-    const std::string_view local = address.substr(0, at);
-    if (quoted_by(local, '"') || local.find('@') == std::string_view::npos) return at;
-    return std::nullopt;
 }
 
 // Atoms and dots, in whatever order: legal as a quoted string, and nothing in it that would mean
@@ -117,29 +138,15 @@ std::string canonical(const Found& found, PathKind kind, std::string_view own_do
         address.append("@").append(own_domain);
     }
     if (address.ends_with('.')) address.pop_back();  // the root, of a domain that is written whole
-    const auto at = only_at(address);
-    if (!at || judge(address, kind)) return address;
-    const std::string local = address.substr(0, *at);
+    const std::size_t at = address.rfind('@');
+    if (at == std::string::npos || judge(address, kind)) return address;
+    const std::string local = address.substr(0, at);
     if (!quotable(local)) return address;
-    std::string quoted = '"' + local + '"' + address.substr(*at);
+    std::string quoted = '"' + local + '"' + address.substr(at);
     if (!judge(quoted, kind)) return address;
     repairs.add(Repair::local_part_quoted);
     return quoted;
 }
-
-struct Known {
-    std::string_view keyword;
-    PathKind of;
-};
-// Those that parameters.cpp has, and those whose sender counts on them.
-constexpr std::array known{
-    Known{"SIZE", PathKind::reverse},       Known{"BODY", PathKind::reverse},
-    Known{"SMTPUTF8", PathKind::reverse},   Known{"RET", PathKind::reverse},
-    Known{"ENVID", PathKind::reverse},      Known{"AUTH", PathKind::reverse},
-    Known{"NOTIFY", PathKind::forward},     Known{"ORCPT", PathKind::forward},
-    Known{"REQUIRETLS", PathKind::reverse}, Known{"HOLDFOR", PathKind::reverse},
-    Known{"HOLDUNTIL", PathKind::reverse},  Known{"BY", PathKind::reverse},
-};
 
 bool number(std::string_view value) noexcept {
     return !value.empty() && std::ranges::all_of(value, text::digit);
@@ -152,16 +159,6 @@ bool sensible(std::string_view keyword, std::string_view value) {
     constexpr std::array<std::string_view, 3> bodies{"7BIT", "8BITMIME", "BINARYMIME"};
     return std::ranges::any_of(bodies,
                                [&](std::string_view one) { return text::iequals(value, one); });
-}
-
-std::string_view keyword_of(std::string_view word) noexcept {
-    return word.substr(0, word.find('='));
-}
-
-bool is_known(std::string_view keyword, PathKind kind) noexcept {
-    return std::ranges::any_of(known, [&](const Known& one) {
-        return one.of == kind && text::iequals(one.keyword, keyword);
-    });
 }
 
 bool kept(std::string_view word, PathKind kind) {
@@ -196,20 +193,37 @@ void tidy_command(std::string& line, Repairs& repairs) {
 
 std::string_view tidy_response(std::string_view line) noexcept { return text::trim(line); }
 
+std::optional<std::string_view> read_keyword(std::string_view argument, std::string_view keyword,
+                                             Repairs& repairs) noexcept {
+    if (const auto strict = after_keyword(argument, keyword)) return strict;
+    const std::string_view name = keyword.substr(0, keyword.size() - 1);  // without the colon
+    if (!text::istarts_with(argument, name)) return std::nullopt;
+    const std::string_view rest = text::trim(argument.substr(name.size()));
+    if (!rest.starts_with(':')) return std::nullopt;
+    repairs.add(Repair::space_around_colon);
+    return rest.substr(1);
+}
+
 std::expected<ParsedPath, PathError> read_path(std::string_view text, PathKind kind,
                                                std::string_view own_domain, Repairs& repairs) {
-    auto strict = parse_path(text, kind);
-    if (strict) return strict;
     const std::string_view meant = text::trim(text);
+    Repairs done;
+    if (!text.starts_with(meant)) done.add(Repair::space_around_colon);
+    auto strict = parse_path(meant, kind);
+    if (strict) {
+        repairs.add(done);
+        return strict;
+    }
     const auto found =
         meant.find('<') != std::string_view::npos && meant.find('>') != std::string_view::npos
             ? in_brackets(meant)
-            : bare(meant);
+            : bare(meant, kind);
     if (!found || !may_follow(found->rest, kind)) return strict;
-    Repairs done = found->repairs;
-    auto parsed = judge(canonical(*found, kind, own_domain, done), kind);
+    Repairs made = found->repairs;
+    auto parsed = judge(canonical(*found, kind, own_domain, made), kind);
     if (!parsed) return std::unexpected(parsed.error());
-    if (done.empty()) done.add(Repair::path_extracted);  // white space, or the root's dot
+    if (made.empty()) made.add(Repair::path_extracted);  // white space, or the root's dot
+    done.add(made);
     repairs.add(done);
     parsed->rest = found->rest;
     return parsed;

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,7 +19,7 @@
 namespace waxseal::smtp {
 
 enum class Reading : std::uint8_t {
-    strict,    // the grammar of RFC 5321 and nothing else
+    strict,    // the grammar of RFC 5321, and pipelining as RFC 2920 3.2 asks of a server
     tolerant,  // and what can only have been meant one way
 };
 
@@ -30,8 +31,14 @@ void tidy_command(std::string& line, Repairs& repairs);
 // An AUTH response: white space around it goes.
 [[nodiscard]] std::string_view tidy_response(std::string_view line) noexcept;
 
-// parse_path(), and beyond it: no brackets, or one of them; white space in them; a display name,
-// quotes or more brackets around one address; a local part that needs quotes and has none
+// after_keyword(), and spaces before the colon.
+[[nodiscard]] std::optional<std::string_view> read_keyword(std::string_view argument,
+                                                           std::string_view keyword,
+                                                           Repairs& repairs) noexcept;
+
+// parse_path(), and beyond it: spaces before it; no brackets, or one of them; white space in them;
+// a display name, quotes or more brackets around one address; a local part that needs quotes and
+// has none
 // ("host.@example.com"); a reverse-path without a domain, which gets `own_domain`. `rest` of the
 // result is a view into `text`.
 [[nodiscard]] std::expected<ParsedPath, PathError> read_path(std::string_view text, PathKind kind,

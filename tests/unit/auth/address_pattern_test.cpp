@@ -27,7 +27,10 @@ TEST_CASE("address patterns: an address, a domain, the null reverse-path") {
     for (const char* pattern : {"@example.com", "*@example.com", "@EXAMPLE.com"}) {
         CHECK(fits(pattern, "<a@example.com>"));
         CHECK(fits(pattern, "<b@eXample.com>"));
-        CHECK(fits(pattern, "<\"x@evil.example\"@example.com>"));
+        CHECK(fits(pattern, "<\"x y\"@example.com>"));
+        CHECK_FALSE(fits(pattern, "<\"x@evil.example\"@example.com>"));
+        CHECK_FALSE(fits(pattern, "<\"evil.example!x\"@example.com>"));
+        CHECK_FALSE(fits(pattern, "<evil.example!x@example.com>"));
         CHECK_FALSE(fits(pattern, "<a@sub.example.com>"));
         CHECK_FALSE(fits(pattern, "<a@notexample.com>"));
         CHECK_FALSE(fits(pattern, "<a@example.com.evil.example>"));
@@ -60,6 +63,10 @@ TEST_CASE("recipients: a list that allows, and what has no domain") {
     CHECK_FALSE(allows(patterns, to("<postmaster>")));
     // What routes onwards is not taken for the domain it is sent to first.
     CHECK_FALSE(allows(patterns, to("<\"x@corp.example\"@evil.example>")));
+    CHECK_FALSE(allows(patterns, to("<\"x@evil.example\"@corp.example>")));
+    CHECK_FALSE(allows(patterns, to("<evil.example!x@corp.example>")));
+    CHECK(
+        allows(std::vector{*AddressPattern::parse("a!b@corp.example")}, to("<a!b@corp.example>")));
     CHECK(allows(patterns, to("<@evil.example:x@corp.example>")));
     CHECK(allows({}, to("<postmaster>")));
     CHECK(allows({}, to("<x@evil.example>")));

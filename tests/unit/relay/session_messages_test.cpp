@@ -115,6 +115,58 @@ TEST_CASE("messages: a rule for foreign senders leaves our own alone") {
           "From: Bob <scanner@corp.example>\r\nReply-To: Bob <bob@example.org>\r\n\r\nHi\r\n");
 }
 
+TEST_CASE("messages: a header too large to be rewritten is refused, and nothing of it goes on") {
+    const std::string padding = "X-Pad: " + std::string(900, 'x') + "\r\n";
+    std::string large = "From: boss@bank.example\r\n";
+    while (large.size() <= 256 * 1024) large += padding;
+    large += "\r\nHi";
+    for (const auto buffer : {relay::Buffer::stream, relay::Buffer::whole}) {
+        for (const bool header : {true, false}) {
+            World world;
+            world.settings->messages.buffer = buffer;
+            world.settings->messages.sender = rule("scanner@corp.example", header);
+            world.settings->messages.repair = true;
+            Device& device = world.connect();
+            const std::string said = send(device, large);
+            const bool refused =
+                said.ends_with("552 5.3.4 Header too large for its sender to be rewritten\r\n");
+            CHECK(refused == header);
+            const auto& got = world.upstream.last().messages;
+            CHECK(got.size() == (header ? 0 : 1));
+            if (!header) CHECK(got[0] == large + "\r\n");
+            // The session goes on, with the next message.
+            CHECK(send(device, std::string(plain)).contains("250 2.0.0 Ok: queued"));
+            device.say("QUIT\r\n");
+            CHECK(listed(check_all(world)) == "");
+        }
+    }
+}
+
+TEST_CASE("messages: a message from nobody, without From, is a program's") {
+    World world;
+    world.settings->messages.repair = true;
+    Device& device = world.connect();
+    CHECK(send(device, "Subject: x\r\n\r\nHi", "<>").contains("250 2.0.0"));
+    CHECK(world.upstream.last().messages[0].contains("From: MAILER-DAEMON@relay.test\r\n"));
+}
+
+TEST_CASE(
+    "messages: UTF-8 in a header that was not declared is encoded, whatever the upstream has") {
+    World world;
+    world.settings->messages.repair = true;
+    Device& device = world.connect();
+    const std::string text =
+        "Subject: Gr\xc3\xbc\xc3\x9f"
+        "e\r\n" +
+        std::string(plain);
+    for (const bool declared : {false, true}) {
+        send(device, text, declared ? "<a@example.com> SMTPUTF8" : "<a@example.com>");
+        const std::string& got = world.upstream.last().messages.back();
+        CHECK(got.contains("Gr\xc3\xbc") == declared);
+        CHECK(got.contains("Subject: =?UTF-8?") == !declared);
+    }
+}
+
 TEST_CASE("messages: a user's rule before the listener's, that before the upstream's") {
     World world;
     world.provider().sender = rule("upstream@example.com");

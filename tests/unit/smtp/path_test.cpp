@@ -32,7 +32,6 @@ TEST_CASE("path: what is accepted, and written back") {
     };
     constexpr Row rows[] = {
         {"<a@b>", "<a@b>", "b", ""},
-        {"  <a@b>", "<a@b>", "b", ""},
         {"<a@b> SIZE=1  X", "<a@b>", "b", " SIZE=1  X"},
         {"<a@b>  ", "<a@b>", "b", "  "},
         {"<A.b+c=d@Example.ORG>", "<A.b+c=d@Example.ORG>", "Example.ORG", ""},
@@ -95,6 +94,7 @@ TEST_CASE("path: what is refused") {
         // Not in brackets, or not only.
         "",
         " ",
+        " <a@b>",
         "a@b",
         "<",
         "<a@b",

@@ -215,6 +215,62 @@ TEST_CASE("server: input before the greeting is refused in its place, and not ca
     }
 }
 
+namespace {
+
+const std::string no_rcpt = "554 5.5.1 No valid recipients\r\n";
+const std::string no_message = "554 5.5.0 DATA was refused, and this is no command; closing\r\n";
+
+ServerScenario refused_recipient(std::vector<std::string> behind, Reading reading) {
+    ServerScenario scenario{{envelope, "DATA\r\n"}};
+    scenario.segments.insert(scenario.segments.end(), behind.begin(), behind.end());
+    scenario.answers.rcpt = {make_reply(550, {5, 1, 1}, "No such user")};
+    scenario.settings.reading = reading;
+    return scenario;
+}
+
+}  // namespace
+
+TEST_CASE("server: a message that comes though DATA was refused ends the session") {
+    const std::string events = "ehlo x\nmail <a@b.c>\nrcpt <d@e.f>\n";
+    const std::string output =
+        hello + "250 2.1.0 Sender ok\r\n550 5.1.1 No such user\r\n" + no_rcpt;
+    const std::string evil = "RSET\r\nMAIL FROM:<e@b.c>\r\nRCPT TO:<v@e.f>\r\nDATA\r\nx\r\n.\r\n";
+    for (const Reading reading : {Reading::strict, Reading::tolerant}) {
+        // Long or short, in one write or line by line.
+        for (const std::string& first : {"Subject: x\r\n"s, "\r\nSubject: x\r\n"s, ".\r\n"s,
+                                         " MAIL\r\n"s, std::string(3000, 'x') + "\r\n"}) {
+            if (first == " MAIL\r\n" && reading == Reading::tolerant) continue;
+            expect_all(
+                refused_recipient({first + evil}, reading),
+                events + "violation " + std::string(violation::message_behind_refusal) + "\n",
+                output + no_message);
+        }
+        // Whoever goes on as the protocol has it is not affected.
+        expect_all(refused_recipient({"NOOP\r\n", "X\r\nRSET\r\nDATA\r\n", "QUIT\r\n"}, reading),
+                   events + "reset\nquit\n",
+                   output + ok + "500 5.5.2 Command not recognized\r\n" + ok +
+                       "503 5.5.1 Bad sequence of commands\r\n221 2.0.0 Bye\r\n");
+    }
+    // It is DATA however it was refused: by whom it was asked for, too early, too long, with an
+    // argument.
+    ServerScenario refused{{envelope, "DATA\r\n", "Subject: x\r\n" + evil}};
+    refused.answers.data = {later};
+    CHECK(play(refused).events.ends_with("violation " +
+                                         std::string(violation::message_behind_refusal) + "\n"));
+    for (const std::string& data :
+         {"DATA\r\n"s, "DATA x\r\n"s, "data" + std::string(2100, ' ') + "\r\n"}) {
+        const ServerRun run = play({{"EHLO x\r\n", data, "Subject: x\r\n" + evil}});
+        CHECK(run.output.ends_with(no_message));
+        CHECK(run.finished);
+        CHECK(run.events ==
+              "ehlo x\nviolation " + std::string(violation::message_behind_refusal) + "\n");
+    }
+    // And octets behind a BDAT are a message's in any case.
+    expect_all({{"EHLO x\r\nBDAT 5" + std::string(2100, ' ') + "\r\n" + evil}},
+               "ehlo x\nviolation BDAT without CHUNKING\n",
+               hello + "502 5.5.1 BDAT is not offered here; closing\r\n");
+}
+
 TEST_CASE("server: what follows QUIT is not read") {
     const ServerScenario scenario{{"QUIT\r\nEHLO x\r\nMAIL FROM:<a@b.c>\r\n\0\n"s}};
     expect_all(scenario, "quit\n", "221 2.0.0 Bye\r\n");

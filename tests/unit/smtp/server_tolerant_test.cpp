@@ -103,7 +103,7 @@ TEST_CASE("tolerant: white space before and in commands") {
                   "  NOOP  \r\n\tQUIT\r\n"});
     expect_all(scenario, "ehlo x\nmail <a@b.c> size=5\nrcpt <d@e.f>\nquit\n",
                hello + sender_ok + recipient_ok + ok + bye);
-    CHECK(repairs_of(scenario) == "leading_space");
+    CHECK(repairs_of(scenario) == "leading_space space_around_colon");
     expect_strict_refuses(scenario);
 }
 
@@ -147,11 +147,31 @@ TEST_CASE("tolerant: paths and parameters, as they go on") {
     expect_all(scenario,
                "ehlo x\nmail <\"host.\"@b.c> 8bitmime\nrcpt <d@e.f>\nrcpt <g@h.i>\nquit\n",
                accepted + recipient_ok + bye);
-    CHECK(repairs_of(scenario) == "no_brackets path_extracted local_part_quoted parameter_dropped");
+    CHECK(repairs_of(scenario) ==
+          "space_around_colon no_brackets path_extracted local_part_quoted parameter_dropped");
     expect_strict_refuses(scenario);
     const ServerScenario unqualified = tolerant({"EHLO x\r\nMAIL FROM:<root>\r\n"});
     expect_all(unqualified, "ehlo x\nmail <root@mx.test>\n", hello + sender_ok);
     CHECK(repairs_of(unqualified) == "unqualified_sender");
+}
+
+TEST_CASE("tolerant: spaces around a colon, one repair at a time") {
+    for (const std::string_view line :
+         {"MAIL FROM: <a@b.c>\r\n"sv, "MAIL FROM :<a@b.c>\r\n"sv, "mail from\t:\t<a@b.c>\r\n"sv}) {
+        CAPTURE(line);
+        const ServerScenario scenario = tolerant({"EHLO x\r\n" + std::string(line)});
+        expect_all(scenario, "ehlo x\nmail <a@b.c>\n", hello + sender_ok);
+        CHECK(repairs_of(scenario) == "space_around_colon");
+        expect_strict_refuses(scenario);
+    }
+}
+
+TEST_CASE("tolerant: what was tolerated in a command that was refused is no repair") {
+    const ServerScenario scenario =
+        tolerant({"EHLO x\r\nMAIL FROM: evil@b.c SIZE=x REQUIRETLS\r\nMAIL FROM:<a@b.c>\r\n"
+                  "RCPT TO:Name <d@e.f> NOTIFY=x\r\nRCPT TO:<d@e.f>\r\n"});
+    CHECK(play(scenario).events == envelope);
+    CHECK(repairs_of(scenario).empty());
 }
 
 TEST_CASE("tolerant: what could mean two things is refused in the strict parser's words") {
