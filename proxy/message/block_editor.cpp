@@ -53,7 +53,8 @@ class BlockEditor {
     void separate();
 
     [[nodiscard]] Missing* missing_of(std::string_view name);
-    [[nodiscard]] std::optional<std::string> rewritten(const Field& field) const;
+    [[nodiscard]] std::optional<std::string> rewritten(const Field& field);
+    [[nodiscard]] std::string repaired(std::string_view name, std::string_view body);
     Repairs write_anew(std::string_view name, std::string_view body);
     void end_line();
 
@@ -88,7 +89,7 @@ void BlockEditor::look() {
         Missing* missing = missing_of(field->name);
         if (missing == nullptr || blank(field->body)) continue;
         if (missing == &from_ && !from_.present && rewritten(*field) &&
-            lists_mailboxes(field->body))
+            lists_mailboxes(repaired(reply_to_.name, field->body)))
             reply_to_.body = trimmed(field->body);
         missing->present = true;
     }
@@ -102,10 +103,28 @@ void BlockEditor::mbox() {
         out_ += message_.mbox;
 }
 
-std::optional<std::string> BlockEditor::rewritten(const Field& field) const {
+// What From or Sender has to become; nothing: it may stay, or is another field. The display name
+// stays where nothing but a name is made of it.
+std::optional<std::string> BlockEditor::rewritten(const Field& field) {
     const bool sender = text::iequals(field.name, "From") || text::iequals(field.name, "Sender");
     if (!sender || !policy_.rewrites() || blank(field.body)) return std::nullopt;
-    return policy_.rewritten(field.body);
+    const bool stays = edits_.repair ? policy_.may_stay(repaired(field.name, field.body))
+                                     : policy_.may_stay(field.body);
+    if (stays) return std::nullopt;
+    const std::string named =
+        " " + std::string(first_name(field.body)) + " <" + edits_.sender + ">";
+    const bool name = !first_name(field.body).empty();
+    if (name && policy_.may_stay(repaired(field.name, named))) return named;
+    return " " + edits_.sender;
+}
+
+// As the body goes out, in one of our fields.
+std::string BlockEditor::repaired(std::string_view name, std::string_view body) {
+    const std::string raw = std::string(name).append(":").append(body).append(line_end);
+    std::string_view fields = raw;
+    std::string field;
+    repairer_.write(*take_field(fields), field);
+    return field.substr(name.size() + 1);
 }
 
 void BlockEditor::write(const Field& field) {
