@@ -32,6 +32,12 @@ std::optional<std::size_t> Lexer::end_of(std::size_t place) const {
     }
 }
 
+std::size_t Lexer::next(std::size_t place) {
+    const auto end = mistaken_ ? std::nullopt : end_of(place);
+    mistaken_ = !end;
+    return end.value_or(place + 1);
+}
+
 std::optional<std::size_t> Lexer::quoted(std::size_t place) const {
     for (++place; place < text_.size(); ++place) {
         if (text_[place] == '"') return place + 1;
@@ -148,11 +154,11 @@ std::string address_of(std::string_view text, const Element& element) {
     const bool inside = element.angle_end > 0;
     text = inside ? text.substr(element.angle + 1, element.angle_end - element.angle - 2)
                   : text.substr(element.begin, element.end - element.begin);
-    const Lexer lexer(text);
+    Lexer lexer(text);
     std::string address;
     std::size_t at = std::string::npos;
     for (std::size_t place = 0; place < text.size();) {
-        const std::size_t end = lexer.end_of(place).value_or(place + 1);
+        const std::size_t end = lexer.next(place);
         if (text[place] == ':' && address.starts_with('@')) {
             address.clear();
             at = std::string::npos;

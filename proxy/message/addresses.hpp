@@ -22,6 +22,9 @@ class Lexer {
     explicit Lexer(std::string_view text) : text_(text), last_bracket_(text.rfind(']')) {}
     // Where it ends; nothing when it does not.
     [[nodiscard]] std::optional<std::size_t> end_of(std::size_t place) const;
+    // The same for a text with mistakes: from the first thing on that does not end all are octets.
+    // Many that do not end are so not each looked through to the end of the text.
+    [[nodiscard]] std::size_t next(std::size_t place);
 
   private:
     [[nodiscard]] std::optional<std::size_t> quoted(std::size_t place) const;
@@ -30,6 +33,7 @@ class Lexer {
 
     std::string_view text_;
     std::size_t last_bracket_;
+    bool mistaken_ = false;
 };
 
 struct Element {

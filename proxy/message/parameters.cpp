@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::size_t line_width = 74;  // a semicolon follows, and white space is before it
 constexpr std::size_t least_room = 24;
+// It is written once a section: with a long one the field would grow without measure. No name that
+// is known to anybody has more than half of it.
+constexpr std::size_t longest_name = 40;
 
 struct Parameter {
     std::string_view name;
@@ -65,7 +68,7 @@ std::optional<Parameter> parameter_of(std::string_view piece) {
     if (equals == std::string_view::npos) return std::nullopt;
     const std::string_view name = trimmed(piece.substr(0, equals));
     auto value = value_of(unfolded(trimmed(piece.substr(equals + 1))));
-    if (!token(name) || !value) return std::nullopt;
+    if (!token(name) || name.size() > longest_name || !value) return std::nullopt;
     return Parameter{name, std::move(*value)};
 }
 

@@ -130,10 +130,10 @@ Repairs AddressWriter::write(std::string_view body) {
 
 // Comments, and what is between them: in a list of names also the commas.
 void AddressWriter::phrase(std::string_view text, Quoting quoting) {
-    const Lexer lexer(text);
+    Lexer lexer(text);
     std::size_t begin = 0;
     for (std::size_t place = 0; place < text.size();) {
-        const std::size_t end = lexer.end_of(place).value_or(place + 1);
+        const std::size_t end = lexer.next(place);
         const char c = text[place];
         const bool parts = c == '(' || (quoting == Quoting::none && (c == ',' || c == ';'));
         if (parts) {
@@ -191,10 +191,10 @@ void AddressWriter::quote(std::string_view text) {
 
 // What is no phrase: only its comments are looked at.
 void AddressWriter::rest(std::string_view text) {
-    const Lexer lexer(text);
+    Lexer lexer(text);
     std::size_t written = 0;
     for (std::size_t place = 0; encoding_ && place < text.size();) {
-        const std::size_t end = lexer.end_of(place).value_or(place + 1);
+        const std::size_t end = lexer.next(place);
         const std::string_view unit = text.substr(place, end - place);
         if (unit[0] == '(' && !text::ascii(unit)) {
             writer_.text(text.substr(written, place - written));

@@ -73,14 +73,14 @@ TEST_CASE("parameters: what cannot be said otherwise, or is none, stays") {
 TEST_CASE("parameters: in sections of whole characters where a line is too short") {
     std::string name;
     for (int i = 0; i < 30; ++i) name += "é€😀x";
-    for (const std::size_t longer : {1U, 40U, 100U}) {
+    for (const std::size_t longer : {1U, 30U, 40U}) {
         const std::string parameter(longer, 'n');
         std::string field = written(" a/b; " + parameter + "=\"" + name + "\"").field;
         std::string joined;
         std::string_view rest = field;
         for (std::size_t section = 0; !rest.empty();) {
             const std::string_view line = without_line_end(take_line(rest));
-            CHECK((longer > 40 || line.size() <= 76));
+            CHECK(line.size() <= 76);
             CHECK(text::ascii(line));
             const std::string start = parameter + "*" + std::to_string(section) + "*=";
             if (line.find(start) == std::string_view::npos) continue;
