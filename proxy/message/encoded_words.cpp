@@ -64,8 +64,7 @@ std::size_t fitting(std::string_view utf8, std::size_t room, bool q) {
 
 // One stretch without encoded words. What touches one is encoded to its end, since white space
 // between two of them would vanish.
-void write_stretch(FieldWriter& writer, std::string_view text, bool after_word, bool before_word,
-                   Converter& converter) {
+void write_stretch(FieldWriter& writer, std::string_view text, bool after_word, bool before_word) {
     const auto foreign = [](char c) { return static_cast<unsigned char>(c) >= 0x80; };
     const auto first = std::find_if(text.begin(), text.end(), foreign);
     if (first == text.end()) return writer.text(text);
@@ -79,7 +78,7 @@ void write_stretch(FieldWriter& writer, std::string_view text, bool after_word, 
     if (before_word && blank(text.substr(end))) end = text.size();
     writer.text(text.substr(0, begin));
     writer.space();
-    writer.encoded(converter.to_utf8(text.substr(begin, end - begin)));
+    writer.encoded(text.substr(begin, end - begin));
     if (end == text.size() && before_word) writer.space();
     writer.text(text.substr(end));
 }
@@ -196,11 +195,11 @@ void FieldWriter::write(std::string_view octets) {
     if (!octets.empty() && !white(octets.back())) first_word_ = false;
 }
 
-void write_text(FieldWriter& writer, std::string_view text, Converter& converter) {
+void write_text(FieldWriter& writer, std::string_view text) {
     for (bool after_word = false; !text.empty(); after_word = true) {
         const std::string_view word = find_encoded_word(text);
         const auto place = static_cast<std::size_t>(word.data() - text.data());
-        write_stretch(writer, text.substr(0, place), after_word, !word.empty(), converter);
+        write_stretch(writer, text.substr(0, place), after_word, !word.empty());
         writer.text(word);
         text.remove_prefix(place + word.size());
     }

@@ -9,8 +9,6 @@
 #include <string>
 #include <string_view>
 
-#include "message/charset.hpp"
-
 namespace waxseal::message {
 
 [[nodiscard]] bool is_encoded_word(std::string_view word);
@@ -56,7 +54,7 @@ class FieldWriter {
 };
 
 // A text that stands alone, or in a comment: its words that are not ASCII become encoded words,
-// with what is between them. Those that it has already stay.
-void write_text(FieldWriter& writer, std::string_view text, Converter& converter);
+// with what is between them. Those that it has already stay. Valid UTF-8, as in all of this.
+void write_text(FieldWriter& writer, std::string_view text);
 
 }  // namespace waxseal::message

@@ -98,8 +98,11 @@ Repairs FieldRepairer::write(const Field& field, std::string& out) {
 }
 
 Repairs FieldRepairer::write_text_of(const Field& field, std::string& out) {
-    const std::string_view body = field.body;
-    const bool encode = !text::ascii(body) && !(utf8_headers_ && text::valid_utf8(body));
+    const bool utf8 = text::valid_utf8(field.body);
+    const bool encode = !text::ascii(field.body) && !(utf8_headers_ && utf8);
+    // Once, and before anything is looked for in it: a character may have octets of ASCII in it.
+    const std::string converted = utf8 ? std::string() : converter_.to_utf8(field.body);
+    const std::string_view body = utf8 ? field.body : converted;
     const Content content = content_of(field.name);
     Repairs repairs;
     out.append(field.name).append(":");
@@ -107,15 +110,15 @@ Repairs FieldRepairer::write_text_of(const Field& field, std::string& out) {
     const Folding anew = content == Content::text ? Folding::anew_text : Folding::anew;
     FieldWriter writer(out, encode ? anew : Folding::as_it_was);
     if (content == Content::addresses) {
-        repairs = AddressWriter(writer, converter_, encode).write(body);
+        repairs = AddressWriter(writer, encode).write(body);
     } else if (encode && content == Content::text) {
-        write_text(writer, unfolded(body), converter_);
+        write_text(writer, unfolded(body));
         repairs.add(Repair::eight_bit_header);
     } else if (encode && content == Content::parameters) {
-        if (write_parameters(writer, body, converter_)) repairs.add(Repair::eight_bit_header);
+        if (write_parameters(writer, body)) repairs.add(Repair::eight_bit_header);
     }
     // What could not be made better is left as it came.
-    if (repairs.empty()) out.replace(field.name.size() + 1, std::string::npos, body);
+    if (repairs.empty()) out.replace(field.name.size() + 1, std::string::npos, field.body);
     writer.finish();
     return repairs;
 }

@@ -141,7 +141,7 @@ std::set<std::string> extended_names(std::string_view body) {
 
 }  // namespace
 
-bool write_parameters(FieldWriter& writer, std::string_view body, Converter& converter) {
+bool write_parameters(FieldWriter& writer, std::string_view body) {
     const std::set<std::string> extended = extended_names(body);
     bool changed = false;
     writer.text(take_piece(body));
@@ -155,12 +155,11 @@ bool write_parameters(FieldWriter& writer, std::string_view body, Converter& con
             writer.text(piece);
             continue;
         }
-        const std::string utf8 = converter.to_utf8(parameter->value);
         writer.space();
         if (extended.contains(text::to_lower(parameter->name)))
-            writer.text(std::string(parameter->name) + "=" + plain(utf8));
+            writer.text(std::string(parameter->name) + "=" + plain(parameter->value));
         else
-            write_extended(writer, parameter->name, utf8);
+            write_extended(writer, parameter->name, parameter->value);
         changed = true;
     }
     return changed;

@@ -174,7 +174,7 @@ void AddressWriter::encode(std::string_view text) {
             writer_.text(mended(parts[i].text));
         else if (!blank(parts[i].text))
             // With the white space around it, which would vanish between encoded words.
-            writer_.encoded(converter_.to_utf8(parts[i].text));
+            writer_.encoded(parts[i].text);
     }
 }
 
@@ -215,7 +215,7 @@ void AddressWriter::comment(std::string_view text) {
         if (text::ascii(piece))
             writer_.text(piece);
         else
-            write_text(writer_, piece, converter_);
+            write_text(writer_, piece);
         piece.clear();
     };
     for (std::size_t i = 0; i < whole.size(); ++i) {

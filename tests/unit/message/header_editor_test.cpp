@@ -179,7 +179,7 @@ TEST_CASE("header editor: with SMTPUTF8 valid UTF-8 stays, and nothing else") {
                   {"From: é. <a@b>", "From: \"é.\" <a@b>", "name_quoted"},
                   {"Content-Type: a/b; name=\"é\"", "Content-Type: a/b; name=\"é\"", ""},
                   {"Subject: \xFC", "Subject: =?UTF-8?B?w7w=?=", "eight_bit_header"},
-                  {"From: \xFC <é@b>", "From: =?UTF-8?B?w7w=?= <é@b>", "eight_bit_header"}},
+                  {"From: \xFC <a@b>", "From: =?UTF-8?B?w7w=?= <a@b>", "eight_bit_header"}},
                  edits);
 }
 
@@ -187,6 +187,24 @@ TEST_CASE("header editor: the charset is the one that was given") {
     Edits edits = nothing_added();
     edits.legacy_charset = "koi8-r";
     check_fields({{"Subject: \xF0\xD2\xC9", "Subject: =?UTF-8?B?0J/RgNC4?=", "eight_bit_header"}},
+                 edits);
+}
+
+TEST_CASE("header editor: octets of a character are not taken for ASCII") {
+    Edits edits = nothing_added();
+    edits.legacy_charset = "shift_jis";
+    // The second octet of 能 and 表 is a backslash.
+    check_fields(
+        {{"Subject: \x94\x5C\x97\xCD\x95\x5C",
+          "Subject: =?UTF-8?B?6IO95Yqb6KGo?=", "eight_bit_header"},
+         {"Content-Disposition: attachment; filename=\"\x94\x5C\x97\xCD\x95\x5C.pdf\"",
+          "Content-Disposition: attachment;\r\n filename*=UTF-8''%E8%83%BD%E5%8A%9B%E8%A1%A8.pdf",
+          "eight_bit_header"},
+         {"From: \"\x95\x5C\" <a@b>", "From: =?UTF-8?B?6KGo?= <a@b>", "eight_bit_header"},
+         {"To: a@b (\x95\x5C)", "To: a@b (=?UTF-8?B?6KGo?=)", "eight_bit_header"}},
+        edits);
+    edits.utf8_headers = true;
+    check_fields({{"From: \"\x95\x5C\" <a@b>", "From: =?UTF-8?B?6KGo?= <a@b>", "eight_bit_header"}},
                  edits);
 }
 
