@@ -62,6 +62,21 @@ Content content_of(std::string_view name) {
     return row == rows.end() ? Content::text : row->content;
 }
 
+// Behind which white space may be put.
+std::string_view separators_of(Content content) {
+    switch (content) {
+        case Content::addresses:
+            return ",;>";
+        case Content::parameters:
+            return ";";
+        case Content::other:
+            return ";>";
+        case Content::text:
+            break;
+    }
+    return {};
+}
+
 bool has_blank_fold(std::string_view body) {
     static_cast<void>(take_line(body));
     while (!body.empty())
@@ -93,7 +108,8 @@ Repairs FieldRepairer::write(const Field& field, std::string& out) {
     }
     std::string text;
     repairs.add(write_text_of(form, text));
-    if (fold_field(text, out)) repairs.add(Repair::header_folded);
+    if (fold_field(text, out, separators_of(content_of(field.name))))
+        repairs.add(Repair::header_folded);
     return repairs;
 }
 

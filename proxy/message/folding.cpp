@@ -38,15 +38,61 @@ std::string_view without_blank_end(std::string_view line) {
     return line;
 }
 
+// Where a field may get white space that it does not have. Flow: last() and pass() of the rest of
+// a line; pass() with all of the field, in order.
+class Separators {
+  public:
+    explicit Separators(std::string_view octets) : octets_(octets) {}
+
+    // The last place behind one, but not before another, up to `limit`; 0: there is none.
+    [[nodiscard]] std::size_t last(std::string_view line, std::size_t limit) const {
+        return octets_.empty() ? 0 : Separators(*this).walk(line, limit);
+    }
+    void pass(std::string_view text) {
+        if (!octets_.empty()) static_cast<void>(walk(text, text.size()));
+    }
+
+  private:
+    std::size_t walk(std::string_view text, std::size_t limit);
+    [[nodiscard]] bool separates(char c) const { return octets_.find(c) != std::string_view::npos; }
+
+    std::string_view octets_;
+    std::size_t comments_ = 0;
+    bool quoted_ = false;
+    bool escaped_ = false;
+};
+
+std::size_t Separators::walk(std::string_view text, std::size_t limit) {
+    std::size_t place = 0;
+    for (std::size_t i = 0; i < limit; ++i) {
+        const char c = text[i];
+        const bool plain = !quoted_ && comments_ == 0;
+        if (escaped_)
+            escaped_ = false;
+        else if (c == '\\')
+            escaped_ = !plain;
+        else if (c == '"' && comments_ == 0)
+            quoted_ = !quoted_;
+        else if (c == '(' && !quoted_)
+            ++comments_;
+        else if (c == ')' && !quoted_ && comments_ > 0)
+            --comments_;
+        else if (plain && separates(c) && i + 1 < text.size() && !separates(text[i + 1]))
+            place = i + 1;
+    }
+    return place;
+}
+
 // Writes one line of a field. `body`: where the text begins in its first line, behind the colon; 0
 // in the others.
-void fold_line(std::string_view rest, std::size_t body, std::string& out) {
+void fold_line(std::string_view rest, std::size_t body, Separators& separators, std::string& out) {
     rest = without_blank_end(rest);
     std::string_view indent;  // goes before `rest`
     while (indent.size() + rest.size() > longest) {
         const std::size_t limit = longest - indent.size();
         const std::size_t own = body > 0 ? 0 : std::min(rest.find_first_not_of(" \t"), rest.size());
-        std::size_t place = last_white(rest, body > 0 ? body : own + 1, limit);
+        std::size_t place = std::max(last_white(rest, body > 0 ? body : own + 1, limit),
+                                     separators.last(rest, limit));
         const bool found = place > 0;
         if (!found && own > 1) {
             rest.remove_prefix(own - 1);
@@ -55,11 +101,13 @@ void fold_line(std::string_view rest, std::size_t body, std::string& out) {
         // Right behind the colon nothing is torn apart.
         if (!found) place = body > 0 ? body : anywhere(rest, limit);
         out.append(indent).append(rest.substr(0, place)).append(line_end);
+        separators.pass(rest.substr(0, place));
         rest.remove_prefix(place);
-        indent = found ? "" : " ";
+        indent = white(rest[0]) && found ? "" : " ";
         body = 0;
     }
     out.append(indent).append(rest).append(line_end);
+    separators.pass(rest);
 }
 
 }  // namespace
@@ -76,17 +124,19 @@ bool escapes_next(std::string_view text) {
     return count % 2 == 1;
 }
 
-bool fold_field(std::string_view field, std::string& out) {
+bool fold_field(std::string_view field, std::string& out, std::string_view octets) {
+    Separators separators(octets);
     bool folded = false;
     std::size_t body = field.find(':') + 1;
     while (!field.empty()) {
         const std::string_view line = take_line(field);
         const std::string_view text = without_line_end(line);
         if (text.size() > longest) {
-            fold_line(text, body, out);
+            fold_line(text, body, separators, out);
             folded = true;
         } else {
             out += line;
+            separators.pass(text);
         }
         body = 0;
     }

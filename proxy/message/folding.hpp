@@ -14,9 +14,10 @@ namespace waxseal::message {
 [[nodiscard]] bool escapes_next(std::string_view text);
 
 // Appends a field with its line ends, and with no line above 998 octets: folded at the last white
-// space before them, else anywhere but inside of a character. No line becomes blank by it. Whether
-// there was such a line.
-bool fold_field(std::string_view field, std::string& out);
+// space before them, or behind one of the `separators` that is in no quoted string and no comment,
+// where white space means nothing; else behind the colon, else anywhere but inside of a character.
+// No line becomes blank by it. Whether there was such a line.
+bool fold_field(std::string_view field, std::string& out, std::string_view separators = {});
 
 // A body whose lines above 998 octets get CRLF SP where that many are full, as Postfix does it.
 //

@@ -97,6 +97,40 @@ TEST_CASE("folding: at white space, else behind the colon, else anywhere") {
     }
 }
 
+TEST_CASE("folding: behind what ends an element, where white space may be put") {
+    const auto with = [](const std::string& field, std::string_view separators) {
+        std::string out;
+        CHECK(fold_field(field + "\r\n", out, separators));
+        check_lines(out);
+        return out;
+    };
+    const std::string x = of(700, 'x');
+    const std::string y = of(500, 'y');
+    const std::string z = of(700, 'z');
+    CHECK(with("A: " + x + "," + y, ",") == "A: " + x + ",\r\n " + y + "\r\n");
+    CHECK(with("A: <" + x + "><" + y + "><" + z + ">", ">") ==
+          "A: <" + x + ">\r\n <" + y + ">\r\n <" + z + ">\r\n");
+    CHECK(with("A: <" + x + ">," + y, ",>") == "A: <" + x + ">,\r\n " + y + "\r\n");
+    CHECK(with("A: b," + of(993, 'x') + ",c", ",") == "A: b,\r\n " + of(993, 'x') + ",c\r\n");
+    // The later of the two.
+    CHECK(with("A: b " + x + "," + y, ",") == "A: b " + x + ",\r\n " + y + "\r\n");
+    CHECK(with("A: b," + x + " " + y, ",") == "A: b," + x + "\r\n " + y + "\r\n");
+    CHECK(with("A: b," + x + " " + of(300, 'y') + "," + z, ",") ==
+          "A: b," + x + "\r\n " + of(300, 'y') + ",\r\n " + z + "\r\n");
+    // Not in a quoted string, nor in a comment, on whatever line it began.
+    for (const std::string start : {"\"", "(", "((\")", "\"\\\"", "(\\)"}) {
+        CAPTURE(start);
+        const std::string field = "A: b," + start + "\r\n " + x + "," + y;
+        CHECK(with(field, ",").find("x,yy") != std::string::npos);
+        CHECK(with("A: b," + start + x + "," + y, ",").starts_with("A: b,\r\n "));
+    }
+    for (const std::string start : {"\"\"", "()", "(\")", "\"(\"", "\"\\\"\"", "\\\"\"", ")"}) {
+        CAPTURE(start);
+        CHECK(with("A: b," + start + "\r\n " + x + "," + y, ",") ==
+              "A: b," + start + "\r\n " + x + ",\r\n " + y + "\r\n");
+    }
+}
+
 TEST_CASE("folding: unfolded is without line ends, and with what followed them") {
     CHECK(unfolded(" a\r\n b\r\n\tc") == " a b\tc");
     CHECK(unfolded("") == "");

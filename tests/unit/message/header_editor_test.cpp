@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/limits.hpp"
+#include "message/header_block.hpp"
 #include "unit/message/editing.hpp"
 #include "unit/support/split.hpp"
 
@@ -216,6 +217,31 @@ TEST_CASE("header editor: lines above 998 octets are folded") {
                   {"From: a. " + x + " b <a@b>", "From: \"a.\r\n " + x + " b\"\r\n <a@b>",
                    "name_quoted,header_folded"}},
                  nothing_added());
+}
+
+TEST_CASE("header editor: no address, identifier or parameter is torn apart") {
+    std::string to;
+    std::string references;
+    for (int i = 0; i < 90; ++i) {
+        to += (i > 0 ? "," : "") + std::string("first.lastname@department.example.test");
+        references += "<1234567890@department.example.test>";
+    }
+    for (const std::string& field : {"To: " + to, "References: " + references, "Cc: A<a@b>," + to,
+                                     "Reply-To:" + to, "In-Reply-To:" + references,
+                                     "Content-Type: a/b;name=\"" + std::string(600, 'x') +
+                                         "\";x=\"" + std::string(600, 'y') + "\""}) {
+        CAPTURE(field);
+        const Edited result = edit(field + "\r\n\r\n", nothing_added());
+        CHECK(result.repairs == "header_folded");
+        std::string_view rest = result.message;
+        for (std::string_view line; !(line = message::take_line(rest)).empty();) {
+            CHECK(line.size() <= 1000);
+            const std::string_view text = message::without_line_end(line);
+            const bool last = rest.starts_with("\r\n");
+            CHECK((text.empty() || last || text.ends_with(',') || text.ends_with('>') ||
+                   text.ends_with(';')));
+        }
+    }
 }
 
 TEST_CASE("header editor: body lines are folded when that is asked for, repairs or not") {
