@@ -187,6 +187,14 @@ bool is_signed(std::string_view fields) {
     return false;
 }
 
+bool has_signed_body(std::string_view fields) {
+    while (const auto field = take_field(fields))
+        if (text::iequals(field->name, "Content-Type") &&
+            text::istarts_with(trimmed(field->body), "multipart/signed"))
+            return true;
+    return false;
+}
+
 Repairs edit_block(const Division& message, const Edits& edits, std::string& out) {
     return BlockEditor(message, edits, out).edit();
 }

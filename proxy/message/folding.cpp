@@ -1,6 +1,7 @@
 #include "message/folding.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/limits.hpp"
 #include "message/header_block.hpp"
@@ -16,6 +17,8 @@ constexpr bool continues_character(char c) noexcept {
     return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
 }
 
+constexpr bool begins_character(char c) noexcept { return static_cast<unsigned char>(c) >= 0xC0; }
+
 // Where the last white space begins, at or before `limit`, that has something before it on this
 // line which is not white; 0 where there is none from `start` on.
 std::size_t last_white(std::string_view line, std::size_t start, std::size_t limit) {
@@ -29,6 +32,21 @@ std::size_t anywhere(std::string_view line, std::size_t limit) {
     std::size_t place = limit;
     for (int i = 0; i < 3 && continues_character(line[place]); ++i) --place;
     return escapes_next(line.substr(0, place)) ? place - 1 : place;
+}
+
+// What a body line must not be folded inside of has at most so many octets before that place.
+constexpr std::size_t longest_unit = 3;
+
+constexpr bool hex(char c) noexcept { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'); }
+
+// Where a line of a body that is longer than `limit` is folded.
+std::size_t body_fold(std::string_view line, std::size_t limit) {
+    std::size_t place = limit;
+    while (limit - place < longest_unit && continues_character(line[place])) --place;
+    if (place < limit) return begins_character(line[place]) ? place : limit;
+    if (line[place - 1] == '=' && hex(line[place])) return place - 1;
+    if (line[place - 2] == '=' && hex(line[place - 1]) && hex(line[place])) return place - 2;
+    return place;
 }
 
 // White space at the end would become a blank line.
@@ -144,6 +162,20 @@ bool fold_field(std::string_view field, std::string& out, std::string_view octet
 }
 
 std::string_view BodyFolder::fold(std::string_view octets) {
+    if (octets.empty()) return octets;
+    if (!kept_.empty()) {
+        whole_ = std::exchange(kept_, {}).append(octets);
+        octets = whole_;
+    }
+    return fold_lines(octets);
+}
+
+std::string_view BodyFolder::finish() {
+    written_ = std::exchange(kept_, {});
+    return written_;
+}
+
+std::string_view BodyFolder::fold_lines(std::string_view octets) {
     written_.clear();
     std::size_t copied = 0;
     for (std::size_t place = 0; place < octets.size();) {
@@ -152,7 +184,7 @@ std::string_view BodyFolder::fold(std::string_view octets) {
         const std::string_view line = octets.substr(place, next - place);
         std::size_t left = line.find_last_not_of("\r\n") + 1;
         while (column_ + left > longest) {
-            const std::size_t taken = longest - column_;
+            const std::size_t taken = body_fold(octets.substr(place, left), longest - column_);
             place += taken;
             left -= taken;
             written_.append(octets.substr(copied, place - copied)).append("\r\n ");
@@ -162,6 +194,14 @@ std::string_view BodyFolder::fold(std::string_view octets) {
         }
         column_ = end == std::string_view::npos ? column_ + left : 0;
         place = next;
+    }
+    if (column_ > longest - longest_unit) {
+        // A CR may be behind them.
+        const std::size_t text = octets.find_last_not_of('\r') + 1;
+        const std::size_t kept = text - (column_ - (longest - longest_unit));
+        kept_ = octets.substr(kept);
+        octets = octets.substr(0, kept);
+        column_ = longest - longest_unit;
     }
     if (copied == 0 && written_.empty()) return octets;
     return written_.append(octets.substr(copied));

@@ -19,16 +19,24 @@ namespace waxseal::message {
 // No line becomes blank by it. Whether there was such a line.
 bool fold_field(std::string_view field, std::string& out, std::string_view separators = {});
 
-// A body whose lines above 998 octets get CRLF SP where that many are full, as Postfix does it.
+// A body whose lines above 998 octets get CRLF SP where that many are full, as Postfix does it; but
+// not inside of a character of UTF-8, nor of a "=XX" of quoted-printable.
 //
-// Flow: fold() with each piece, in order. Views live until the next call.
+// Flow: fold() with each piece, in order, then finish(). Views live until the next call. Of a line
+//   that is nearly full the last octets are kept until it is known whether it is to be folded.
 class BodyFolder {
   public:
-    // The piece itself if nothing is inserted in it.
+    // The piece itself, or its front, if nothing is inserted in it.
     [[nodiscard]] std::string_view fold(std::string_view octets);
+    // What was kept.
+    [[nodiscard]] std::string_view finish();
     [[nodiscard]] bool folded() const noexcept { return folded_; }
 
   private:
+    [[nodiscard]] std::string_view fold_lines(std::string_view octets);
+
+    std::string kept_;
+    std::string whole_;  // what was kept, and the piece behind it
     std::string written_;
     std::size_t column_ = 0;  // octets of the current line, its CR not counted
     bool folded_ = false;

@@ -45,6 +45,7 @@ std::string body_folded(const Chunks& chunks) {
     BodyFolder folder;
     std::string result;
     for (const std::string_view chunk : chunks) result += folder.fold(chunk);
+    result += folder.finish();
     return result;
 }
 
@@ -155,6 +156,35 @@ TEST_CASE("folding: of a body, every 998 octets") {
         });
         testing::for_each_split(example.after, [&](const Chunks& chunks) {
             if (body_folded(chunks) != example.after) FAIL("folded twice");
+        });
+    }
+}
+
+TEST_CASE("folding: of a body, inside of no character and no octet of quoted-printable") {
+    std::vector<Case> cases;
+    for (const std::string unit : {"é", "€", "😀", "=C3", "=3D"}) {
+        // Where the limit is before it, inside of it, behind it.
+        for (std::size_t before = 994; before < 1000; ++before) {
+            const std::string start = of(before, 'x');
+            const bool fits = before + unit.size() <= 998;
+            const std::string fold = "\r\n ";
+            const std::string end = of(20, 'y');
+            std::string after = start + fold + unit + end;
+            if (fits)
+                after = start + unit + of(998 - before - unit.size(), 'y') + fold +
+                        of(20 - (998 - before - unit.size()), 'y');
+            if (before > 998) after = of(998, 'x') + fold + "x" + unit + end;
+            cases.push_back({"a\r\n" + start + unit + end + "\r\nb", "a\r\n" + after + "\r\nb"});
+            if (fits) cases.push_back({start + unit + "\r\n", start + unit + "\r\n"});
+        }
+    }
+    // What only looks like it.
+    for (const std::string& text : {of(998, 'x') + "\xA9", of(990, 'x') + of(9, '\xA9'),
+                                    of(997, '=') + "xy", of(996, 'x') + "=xy", of(997, 'x') + "= "})
+        cases.push_back({text + "\r\n", text.substr(0, 998) + "\r\n " + text.substr(998) + "\r\n"});
+    for (const Case& example : cases) {
+        testing::for_each_split(example.before, [&](const Chunks& chunks) {
+            if (body_folded(chunks) != example.after) FAIL("a fold is not where it should be");
         });
     }
 }

@@ -256,6 +256,31 @@ TEST_CASE("header editor: body lines are folded when that is asked for, repairs 
     check(cases, edits);
 }
 
+TEST_CASE("header editor: the lines of a signed body stay") {
+    Edits edits = nothing_added();
+    edits.fold_body = true;
+    const std::string body = "\r\n\r\n" + std::string(999, 'x') + "\r\n";
+    for (const std::string type :
+         {"Content-Type: multipart/signed; a=b", "content-type :\r\n Multipart/SIGNED"}) {
+        const Edited result = edit(type + body, edits);
+        CHECK(result.message.ends_with(body));
+        CHECK(result.repairs.find("body_folded") == std::string::npos);
+    }
+    CHECK(edit("Content-Type: multipart/mixed; a=multipart/signed" + body, edits).repairs ==
+          "body_folded");
+    CHECK(edit("Subject: multipart/signed" + body, edits).repairs == "body_folded");
+}
+
+TEST_CASE("header editor: the end of a long line is not lost") {
+    Edits edits = nothing_added();
+    edits.fold_body = true;
+    const std::string x(998, 'x');
+    check({{"A: b\r\n\r\n" + x, "A: b\r\n\r\n" + x, ""},
+           {x, "\r\n" + x, "no_separator"},
+           {x + "y", "\r\n" + x + "\r\n y", "no_separator,body_folded"}},
+          edits);
+}
+
 TEST_CASE("header editor: Received goes first") {
     Edits edits = nothing_added();
     edits.received = "from a\r\n by b; Sat, 28 Nov 2026 19:30:00 +0000";
