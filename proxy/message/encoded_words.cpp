@@ -171,7 +171,7 @@ void FieldWriter::finish() { out_ += "\r\n"; }
 void FieldWriter::word(std::string_view octets) {
     // Behind the colon only what then fits: a first line of nothing but the name helps nobody.
     // An encoded word may have to follow a bracket.
-    const std::size_t room = octets.ends_with('(') ? least_room : 0;
+    const std::size_t room = octets.ends_with('(') ? least_room + 1 : 0;
     const std::size_t size = blank_.size() + octets.size() + room;
     if (!blank_.empty() && column_ + size > line_width && (!first_word_ || size <= line_width))
         new_line();

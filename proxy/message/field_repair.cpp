@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/text.hpp"
+#include "message/comments.hpp"
 #include "message/encoded_words.hpp"
 #include "message/folding.hpp"
 #include "message/parameters.hpp"
@@ -115,11 +116,12 @@ Repairs FieldRepairer::write(const Field& field, std::string& out) {
 
 Repairs FieldRepairer::write_text_of(const Field& field, std::string& out) {
     const bool utf8 = text::valid_utf8(field.body);
-    const bool encode = !text::ascii(field.body) && !(utf8_headers_ && utf8);
+    const Content content = content_of(field.name);
+    const bool encode = !text::ascii(field.body) && !(utf8_headers_ && utf8) &&
+                        !(content == Content::parameters && has_foreign_boundary(field.body));
     // Once, and before anything is looked for in it: a character may have octets of ASCII in it.
     const std::string converted = utf8 ? std::string() : converter_.to_utf8(field.body);
     const std::string_view body = utf8 ? field.body : converted;
-    const Content content = content_of(field.name);
     Repairs repairs;
     out.append(field.name).append(":");
     using Folding = FieldWriter::Folding;
@@ -130,8 +132,10 @@ Repairs FieldRepairer::write_text_of(const Field& field, std::string& out) {
     } else if (encode && content == Content::text) {
         write_text(writer, unfolded(body));
         repairs.add(Repair::eight_bit_header);
-    } else if (encode && content == Content::parameters) {
-        if (write_parameters(writer, body)) repairs.add(Repair::eight_bit_header);
+    } else if (encode) {
+        const bool changed = content == Content::parameters ? write_parameters(writer, body)
+                                                            : write_comments(writer, body);
+        if (changed) repairs.add(Repair::eight_bit_header);
     }
     // What could not be made better is left as it came.
     if (repairs.empty()) out.replace(field.name.size() + 1, std::string::npos, field.body);

@@ -6,6 +6,7 @@
 
 #include "base/text.hpp"
 #include "message/addresses.hpp"
+#include "message/comments.hpp"
 #include "message/folding.hpp"
 #include "message/header_block.hpp"
 
@@ -191,42 +192,10 @@ void AddressWriter::quote(std::string_view text) {
 
 // What is no phrase: only its comments are looked at.
 void AddressWriter::rest(std::string_view text) {
-    Lexer lexer(text);
-    std::size_t written = 0;
-    for (std::size_t place = 0; encoding_ && place < text.size();) {
-        const std::size_t end = lexer.next(place);
-        const std::string_view unit = text.substr(place, end - place);
-        if (unit[0] == '(' && !text::ascii(unit)) {
-            writer_.text(text.substr(written, place - written));
-            comment(unit);
-            written = end;
-        }
-        place = end;
-    }
-    writer_.text(text.substr(written));
-}
-
-// Its texts between the brackets, which may be nested.
-void AddressWriter::comment(std::string_view text) {
-    repairs_.add(Repair::eight_bit_header);
-    const std::string whole = unfolded(text);
-    std::string piece;
-    const auto flush = [&] {
-        if (text::ascii(piece))
-            writer_.text(piece);
-        else
-            write_text(writer_, piece);
-        piece.clear();
-    };
-    for (std::size_t i = 0; i < whole.size(); ++i) {
-        if (whole[i] == '(' || whole[i] == ')') {
-            flush();
-            writer_.text(std::string_view(whole).substr(i, 1));
-            continue;
-        }
-        piece += whole[i];
-        if (whole[i] == '\\' && i + 1 < whole.size()) piece += whole[++i];
-    }
+    if (!encoding_)
+        writer_.text(text);
+    else if (write_comments(writer_, text))
+        repairs_.add(Repair::eight_bit_header);
 }
 
 }  // namespace waxseal::message

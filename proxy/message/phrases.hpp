@@ -28,7 +28,6 @@ class AddressWriter {
     void encode(std::string_view text);
     void quote(std::string_view text);
     void rest(std::string_view text);
-    void comment(std::string_view text);
 
     FieldWriter& writer_;
     bool encoding_;

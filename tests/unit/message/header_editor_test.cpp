@@ -20,7 +20,7 @@ namespace {
 
 const std::string good =
     "Date: Thu, 01 Jan 1970 00:00:00 +0000\r\nFrom: \"a.b\" <a@b>\r\nMessage-ID: <x@y>\r\n"
-    "Subject:  =?utf-8?Q?a?=\r\n\t folded\r\nX-Odd:\r\nx-odd:y\r\nTo: u: a@b;\r\nReceived: é\r\n";
+    "Subject:  =?utf-8?Q?a?=\r\n\t folded\r\nX-Odd:\r\nx-odd:y\r\nTo: u: a@b;\r\nReceived: ()\r\n";
 
 }  // namespace
 
@@ -152,8 +152,16 @@ TEST_CASE("header editor: text that is not ASCII becomes encoded words") {
          {"Keywords: é, f", "Keywords: =?UTF-8?B?w6k=?=, f", "eight_bit_header"},
          {"Content-Type: a/b; name=\"é\"", "Content-Type: a/b; name*=UTF-8''%C3%A9",
           "eight_bit_header"},
+         {"Received: from a (é (f)) by b", "Received: from a (=?UTF-8?B?w6k=?= (f)) by b",
+          "eight_bit_header"},
          {"Content-Description: é", "Content-Description: =?UTF-8?B?w6k=?=", "eight_bit_header"}},
         nothing_added());
+}
+
+TEST_CASE("header editor: a boundary stays as the body has it") {
+    const std::string field =
+        "Content-Type: multipart/mixed; boundary=\"St\xF6rung\"; charset=\xFC";
+    check_fields({{field, field, ""}}, nothing_added());
 }
 
 TEST_CASE("header editor: no line ends between a backslash and what it escapes") {
@@ -165,9 +173,8 @@ TEST_CASE("header editor: no line ends between a backslash and what it escapes")
 
 TEST_CASE("header editor: what is not ASCII and has no other form stays") {
     std::vector<Case> cases;
-    for (const std::string field :
-         {"To: é@b", "To: a <é@b>", "Date: é", "Message-ID: <é@b>", "Content-Type: a/é",
-          "From: é \"x <a@b>", "Received: (é)", "References:  é"})
+    for (const std::string field : {"To: é@b", "To: a <é@b>", "Date: é", "Message-ID: <é@b>",
+                                    "Content-Type: a/é", "From: é \"x <a@b>", "References:  é"})
         cases.push_back({field, field, ""});
     check_fields(cases, nothing_added());
 }

@@ -44,6 +44,13 @@ TEST_CASE("parameters: values that are not ASCII") {
         {" a/b; name = é", " a/b; name*=UTF-8''%C3%A9"},
         {" a/b;\r\n\tname=\"é\r\n b\"", " a/b; name*=UTF-8''%C3%A9%20b"},
         {" a/b; name=\"é", " a/b; name*=UTF-8''%C3%A9"},
+        // A file's name has brackets; other values may have comments.
+        {" a/b; name=é (1).pdf", " a/b; name*=UTF-8''%C3%A9%20%281%29.pdf"},
+        {" a/b; name=\"é\" (ü)", " a/b; name*=UTF-8''%C3%A9\r\n (=?UTF-8?B?w7w=?=)"},
+        {" a/b; x=é(y)", " a/b; x*=UTF-8''%C3%A9 (y)"},
+        {" a/b; charset=utf-8 (é)", " a/b; charset=utf-8 (=?UTF-8?B?w6k=?=)"},
+        {" a/b; charset=\"utf-8\"(é)", " a/b; charset=\"utf-8\"(=?UTF-8?B?w6k=?=)"},
+        {" a/b (é); c=d", " a/b (=?UTF-8?B?w6k=?=); c=d"},
         {" a/b; name=é; filename=è", " a/b; name*=UTF-8''%C3%A9; filename*=UTF-8''%C3%A8"},
         // Beside one that says it already, for old readers.
         {" a/b; NAME=\"é\\\"x.pdf\"; name*=UTF-8''%C3%A9",
@@ -61,7 +68,8 @@ TEST_CASE("parameters: values that are not ASCII") {
 TEST_CASE("parameters: what cannot be said otherwise, or is none, stays") {
     for (const std::string text :
          {" a/b; name=x", " é/b; name=x", " a/b; é", " a/b; é=x", " a/b; na me=é", " a/b; =é",
-          " a/b; name*=UTF-8''é", " a/b; name=\"é\" x", " a/b; name*1=é"}) {
+          " a/b; name*=UTF-8''é", " a/b; name=\"é\" x", " a/b; name*1=é", " a/b; boundary=\"é\"",
+          " a/b; Charset=é", " a/b; x=é y"}) {
         CAPTURE(text);
         const Result result = written(text);
         CHECK_FALSE(result.changed);
