@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "message/header_block.hpp"
+#include "message/mailbox.hpp"
 
 namespace waxseal::message {
 
@@ -70,6 +71,25 @@ std::optional<std::size_t> Lexer::angle(std::size_t place) const {
     return std::nullopt;
 }
 
+namespace {
+
+// Whether an element with an "@" has a name before its address. An encoded word is one, or a part
+// of what we could not understand before.
+Element::Kind bare_kind(std::string_view text, Element& element) {
+    const std::string_view core = trimmed(text.substr(element.begin, element.end - element.begin));
+    const std::size_t name = core.find_last_of(" \t\r\n");
+    if (name == std::string_view::npos) return Element::Kind::bare;
+    const std::string_view address = core.substr(name + 1);
+    if (!is_addr_spec(address) || address.find("=?") != std::string_view::npos ||
+        core.substr(0, name).find_first_of("@(") != std::string_view::npos)
+        return Element::Kind::bare;
+    element.angle = static_cast<std::size_t>(address.data() - text.data());
+    element.angle_end = element.angle + address.size();
+    return Element::Kind::open;
+}
+
+}  // namespace
+
 AddressReader::AddressReader(std::string_view text) : text_(text), lexer_(text) { look(); }
 
 void AddressReader::look() {
@@ -107,7 +127,7 @@ std::optional<Element> AddressReader::next() {
             continue;
         }
         if (!names) return element;
-        const bool named = element->kind == Element::Kind::mailbox &&
+        const bool named = element->angle_end > 0 && element->kind != Element::Kind::other &&
                            !blank(text_.substr(element->begin, element->angle - element->begin));
         if (named) {
             element->begin = names->begin;
@@ -146,14 +166,15 @@ std::optional<Element> AddressReader::scan() {
         element.kind = odd || address_of(text_, element).empty() ? Element::Kind::other
                                                                  : Element::Kind::mailbox;
     else
-        element.kind = at ? Element::Kind::bare : Element::Kind::names;
+        element.kind = at ? bare_kind(text_, element) : Element::Kind::names;
     return element;
 }
 
 std::string address_of(std::string_view text, const Element& element) {
-    const bool inside = element.angle_end > 0;
-    text = inside ? text.substr(element.angle + 1, element.angle_end - element.angle - 2)
-                  : text.substr(element.begin, element.end - element.begin);
+    const std::size_t brackets = element.kind == Element::Kind::open ? 0 : 1;
+    text = element.angle_end > 0 ? text.substr(element.angle + brackets,
+                                               element.angle_end - element.angle - 2 * brackets)
+                                 : text.substr(element.begin, element.end - element.begin);
     Lexer lexer(text);
     std::string address;
     std::size_t at = std::string::npos;

@@ -39,6 +39,7 @@ class Lexer {
 struct Element {
     enum class Kind {
         mailbox,  // with <…>; what is before it is the display name
+        open,     // a name, and an address without its <…>: certain, as nothing else has an "@"
         bare,     // no <…>, but an "@"
         names,    // no "@": one, or several with commas between; or the name of a group
         other,    // not understood
@@ -46,7 +47,7 @@ struct Element {
     Kind kind = Kind::other;
     std::size_t begin = 0;
     std::size_t end = 0;
-    std::size_t angle = 0;  // of a mailbox: where <…> begins and ends
+    std::size_t angle = 0;  // of a mailbox: where <…> begins and ends; of an open one the address
     std::size_t angle_end = 0;
 };
 
@@ -73,7 +74,7 @@ class AddressReader {
     std::optional<Element> ready_;  // was read to know that what was before it is complete
 };
 
-// The addr-spec of a mailbox or bare element, without comments, white space and a source route;
+// The addr-spec of an element, without comments, white space and a source route;
 // empty: it has none.
 [[nodiscard]] std::string address_of(std::string_view text, const Element& element);
 

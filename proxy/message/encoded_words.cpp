@@ -195,6 +195,24 @@ void FieldWriter::write(std::string_view octets) {
     if (!octets.empty() && !white(octets.back())) first_word_ = false;
 }
 
+void write_words(FieldWriter& writer, std::string_view text) {
+    constexpr std::string_view structure = " \t()<>[]:;@,.\"=/?";
+    constexpr std::string_view ends = "\\ \t()<>[]:;@,.\"=/?";
+    std::size_t written = 0;
+    for (std::size_t place = 0; place < text.size();) {
+        const std::size_t begin = std::min(text.find_first_not_of(structure, place), text.size());
+        // White space in its place could end a line, and the backslash would stand there.
+        const std::size_t letters = text.find_first_not_of('\\', begin);
+        place = std::min(text.find_first_of(ends, letters), text.size());
+        const std::string_view word = text.substr(begin, place - begin);
+        if (text::ascii(word)) continue;
+        writer.text(text.substr(written, begin - written));
+        writer.encoded(word);
+        written = place;
+    }
+    writer.text(text.substr(written));
+}
+
 void write_text(FieldWriter& writer, std::string_view text) {
     for (bool after_word = false; !text.empty(); after_word = true) {
         const std::string_view word = find_encoded_word(text);

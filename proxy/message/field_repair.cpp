@@ -95,6 +95,14 @@ std::string without_blank_folds(std::string_view body) {
     return result;
 }
 
+// The last resort, for the body that begins at `start`.
+void encode_words(std::string& out, std::size_t start) {
+    const std::string body = unfolded(std::string_view(out).substr(start));
+    out.resize(start);
+    FieldWriter writer(out, FieldWriter::Folding::anew);
+    write_words(writer, body);
+}
+
 }  // namespace
 
 Repairs FieldRepairer::write(const Field& field, std::string& out) {
@@ -124,6 +132,7 @@ Repairs FieldRepairer::write_text_of(const Field& field, std::string& out) {
     const std::string_view body = utf8 ? field.body : converted;
     Repairs repairs;
     out.append(field.name).append(":");
+    const std::size_t start = out.size();
     using Folding = FieldWriter::Folding;
     const Folding anew = content == Content::text ? Folding::anew_text : Folding::anew;
     FieldWriter writer(out, encode ? anew : Folding::as_it_was);
@@ -137,8 +146,12 @@ Repairs FieldRepairer::write_text_of(const Field& field, std::string& out) {
                                                             : write_comments(writer, body);
         if (changed) repairs.add(Repair::eight_bit_header);
     }
-    // What could not be made better is left as it came.
-    if (repairs.empty()) out.replace(field.name.size() + 1, std::string::npos, field.body);
+    // What needs nothing is left as it came.
+    if (repairs.empty()) out.replace(start, std::string::npos, encode ? body : field.body);
+    if (encode && !text::ascii(out)) {
+        repairs.add(Repair::eight_bit_header);
+        if (!utf8_headers_) encode_words(out, start);
+    }
     writer.finish();
     return repairs;
 }

@@ -119,6 +119,11 @@ Repairs AddressWriter::write(std::string_view body) {
         if (element->kind == Element::Kind::mailbox) {
             phrase(body.substr(place, element->angle - place), Quoting::allowed);
             place = element->angle;
+        } else if (element->kind == Element::Kind::open) {
+            phrase(body.substr(place, element->angle - place), Quoting::allowed);
+            writer_.text("<" + address_of(body, *element) + ">");
+            place = element->angle_end;
+            repairs_.add(Repair::name_quoted);
         } else if (element->kind == Element::Kind::names) {
             phrase(body.substr(place, element->end - place), Quoting::none);
             place = element->end;

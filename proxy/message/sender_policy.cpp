@@ -51,7 +51,8 @@ bool SenderPolicy::is_own(std::string_view address) const {
 
 std::string_view first_name(std::string_view body) {
     const auto element = AddressReader(body).next();
-    if (!element || element->kind != Element::Kind::mailbox) return {};
+    using Kind = Element::Kind;
+    if (!element || (element->kind != Kind::mailbox && element->kind != Kind::open)) return {};
     return trimmed(body.substr(element->begin, element->angle - element->begin));
 }
 

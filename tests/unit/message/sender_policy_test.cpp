@@ -45,11 +45,14 @@ TEST_CASE("header editor: From and Sender become the sender, and replies go wher
          {"From : a@b\r\nfrom: c@d",
           "From: me@own.example\r\nfrom: me@own.example\r\nReply-To: a@b",
           "from_rewritten,reply_to_added"},
+         {"From: A a@b", "From: A <me@own.example>\r\nReply-To: A <a@b>",
+          "name_quoted,from_rewritten,reply_to_added"},
+         {"From: A me@own.example", "From: A <me@own.example>", "name_quoted"},
          // Nowhere to reply to.
          {"From: scanner", "From: me@own.example", "from_rewritten"},
          {"From: G: a@b;", "From: me@own.example", "from_rewritten"},
          {"From: \"a <a@b>", "From: me@own.example", "from_rewritten"},
-         {"From: a b@c", "From: me@own.example", "from_rewritten"},
+         {"From: a@b b@c", "From: me@own.example", "from_rewritten"},
          {"From: <>", "From: me@own.example", "from_rewritten"},
          // It is already.
          {"From: A. <me@OWN.example>", "From: \"A.\" <me@OWN.example>", "name_quoted"},
