@@ -82,7 +82,9 @@ TEST_CASE("header editor: an mbox line is dropped") {
            {line, "\r\n", "mbox_from,no_separator"},
            {line + " x\r\n", "\r\n x\r\n", "mbox_from,no_separator"},
            {"A: b\r\n" + line, "A: b\r\n\r\n" + line, "no_separator"},
-           {"From here\r\nA: b\r\n", "\r\nFrom here\r\nA: b\r\n", "no_separator"}},
+           {"From root\r\nA: b\r\n\r\n", "A: b\r\n\r\n", "mbox_from"},
+           {"From root\r\n\r\nA: b\r\n", "\r\nA: b\r\n", "mbox_from"},
+           {"From here\r\non\r\n", "\r\nFrom here\r\non\r\n", "no_separator"}},
           nothing_added());
 }
 
