@@ -1,6 +1,7 @@
 #include "message/block_editor.hpp"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "base/text.hpp"
@@ -12,6 +13,17 @@ namespace waxseal::message {
 namespace {
 
 constexpr std::string_view line_end = "\r\n";
+
+// RFC 5322 3.6: what may be there once.
+constexpr std::array once{"Date", "From",       "Sender",      "Reply-To",   "To",     "Cc",
+                          "Bcc",  "Message-ID", "In-Reply-To", "References", "Subject"};
+
+// Of such a field its place in the list; of others the size of it.
+std::size_t once_index(std::string_view name) {
+    const auto found = std::find_if(once.begin(), once.end(),
+                                    [name](auto one) { return text::iequals(one, name); });
+    return static_cast<std::size_t>(found - once.begin());
+}
 
 class BlockEditor {
   public:
@@ -53,6 +65,7 @@ class BlockEditor {
     void separate();
 
     [[nodiscard]] Missing* missing_of(std::string_view name);
+    [[nodiscard]] std::optional<Repair> surplus(const Field& field) const;
     [[nodiscard]] std::optional<std::string> rewritten(const Field& field);
     [[nodiscard]] std::string repaired(std::string_view name, std::string_view body);
     Repairs write_anew(std::string_view name, std::string_view body);
@@ -68,6 +81,9 @@ class BlockEditor {
     Missing message_id_{"Message-ID", Repair::no_message_id};
     Missing from_{"From", Repair::no_from};
     Missing reply_to_{"Reply-To", Repair::reply_to_added};
+    std::array<bool, once.size() + 1> filled_{};  // a field of that name has a body
+    bool has_from_ = false;                       // one is written
+    bool ours_last_ = false;                      // the last field is ours
 };
 
 BlockEditor::Missing* BlockEditor::missing_of(std::string_view name) {
@@ -87,7 +103,9 @@ void BlockEditor::look() {
     std::string_view fields = message_.fields;
     while (const auto field = take_field(fields)) {
         Missing* missing = missing_of(field->name);
-        if (missing == nullptr || blank(field->body)) continue;
+        if (blank(field->body)) continue;
+        filled_[once_index(field->name)] = true;
+        if (missing == nullptr) continue;
         if (missing == &from_ && !from_.present && rewritten(*field) &&
             lists_mailboxes(repaired(reply_to_.name, field->body)))
             reply_to_.body = trimmed(field->body);
@@ -130,6 +148,8 @@ std::string BlockEditor::repaired(std::string_view name, std::string_view body) 
 void BlockEditor::write(const Field& field) {
     const Missing* missing = missing_of(field.name);
     if (missing != nullptr && missing->adds()) return;
+    if (const auto repair = surplus(field)) return repairs_.add(*repair);
+    has_from_ |= missing == &from_;
     if (const auto body = rewritten(field)) {
         repairs_.add(missing == &from_ ? Repair::from_rewritten : Repair::sender_rewritten);
         repairs_.add(write_anew(field.name, *body));
@@ -138,6 +158,15 @@ void BlockEditor::write(const Field& field) {
     } else {
         out_ += field.raw;
     }
+}
+
+// Why a field is dropped, if it is. Which of two From a reader takes nobody knows.
+std::optional<Repair> BlockEditor::surplus(const Field& field) const {
+    const std::size_t index = once_index(field.name);
+    const bool ruled = policy_.rewrites() && text::iequals(field.name, from_.name);
+    if (index < once.size() && filled_[index] && blank(field.body) && (edits_.repair || ruled))
+        return Repair::empty_field;
+    return ruled && has_from_ ? std::optional(Repair::from_rewritten) : std::nullopt;
 }
 
 // What we write is right, whether or not the rest is to be. What was wrong about it is told only
@@ -153,6 +182,7 @@ Repairs BlockEditor::write_anew(std::string_view name, std::string_view body) {
 
 void BlockEditor::add_missing(const Missing& missing) {
     repairs_.add(missing.repair);
+    ours_last_ = true;
     if (&missing == &reply_to_)
         repairs_.add(write_anew(missing.name, " " + missing.body));
     else
@@ -173,8 +203,8 @@ void BlockEditor::separate() {
     out_ += message_.separator;
     if (!message_.separator.empty()) return;
     // Fields of ours before a body would else be read as a part of it, or it as one of theirs.
-    const bool ours_alone = message_.fields.empty() && out_.size() > message_.mbox.size();
-    if (!edits_.repair && (!ours_alone || message_.body.empty())) return;
+    ours_last_ |= message_.fields.empty() && out_.size() > message_.mbox.size();
+    if (!edits_.repair && (!ours_last_ || message_.body.empty())) return;
     out_ += line_end;
     repairs_.add(Repair::no_separator);
 }

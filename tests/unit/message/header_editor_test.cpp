@@ -63,7 +63,14 @@ TEST_CASE("header editor: what is missing is added at the end of the block") {
            {"Date:\r\nMessage-ID: \r\nFrom:\r\n \r\nTo: a@b\r\n\r\n",
             "To: a@b\r\n" + date + id + from + "\r\n", "no_date,no_message_id,no_from"},
            {"Date: 1\r\nDate:\r\nMessage-ID: 2\r\nFrom: a@b\r\n\r\n",
-            "Date: 1\r\nDate:\r\nMessage-ID: 2\r\nFrom: a@b\r\n\r\n", ""},
+            "Date: 1\r\nMessage-ID: 2\r\nFrom: a@b\r\n\r\n", "empty_field"},
+           {"Message-ID: \r\nFrom:\r\nDate: 1\r\nMessage-ID: 2\r\nFrom: a@b\r\n\r\n",
+            "Date: 1\r\nMessage-ID: 2\r\nFrom: a@b\r\n\r\n", "empty_field"},
+           {"Date: 1\r\nMessage-ID: 2\r\nFrom: a@b\r\nSubject:\r\nsubject: x\r\nTo:\r\nX:\r\nX: "
+            "y\r\nComments:\r\nComments: z\r\n\r\n",
+            "Date: 1\r\nMessage-ID: 2\r\nFrom: a@b\r\nsubject: x\r\nTo:\r\nX:\r\nX: "
+            "y\r\nComments:\r\nComments: z\r\n\r\n",
+            "empty_field"},
            {"Resent-Date: 1\r\nResent-Message-ID: 2\r\nResent-From: a@b\r\n\r\n",
             "Resent-Date: 1\r\nResent-Message-ID: 2\r\nResent-From: a@b\r\n" + date + id + from +
                 "\r\n",
@@ -366,6 +373,11 @@ TEST_CASE("header editor: without repairs nothing is repaired") {
            {"X : y", "X : y\r\nFrom: me@own.example\r\n", "no_from"},
            {"From: a@b", "From: me@own.example\r\nReply-To: a@b\r\n",
             "from_rewritten,reply_to_added"},
+           {"X: y\r\ngarbage\r\nFrom: a@b\r\n",
+            "X: y\r\nFrom: me@own.example\r\n\r\ngarbage\r\nFrom: a@b\r\n", "no_separator,no_from"},
+           {"From: me@own.example\r\ngarbage\r\n", "From: me@own.example\r\ngarbage\r\n", ""},
+           {"Date:\r\nDate: 1\r\nFrom:\r\nFrom: me@own.example\r\n\r\n",
+            "Date:\r\nDate: 1\r\nFrom: me@own.example\r\n\r\n", "empty_field"},
            {"hello\r\n", "From: me@own.example\r\n\r\nhello\r\n", "no_separator,no_from"}},
           edits);
 }
