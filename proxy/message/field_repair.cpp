@@ -116,9 +116,11 @@ Repairs FieldRepairer::write(const Field& field, std::string& out) {
         form.body = body;
     }
     std::string text;
-    repairs.add(write_text_of(form, text));
-    if (fold_field(text, out, separators_of(content_of(field.name))))
-        repairs.add(Repair::header_folded);
+    const Repairs changes = write_text_of(form, text);
+    repairs.add(changes);
+    const std::string_view separators = separators_of(content_of(field.name));
+    if (!changes.empty()) text = narrowed(text, separators);
+    if (fold_field(text, out, separators)) repairs.add(Repair::header_folded);
     return repairs;
 }
 

@@ -11,6 +11,7 @@ namespace waxseal::message {
 namespace {
 
 constexpr std::size_t longest = limits::customary_line;
+constexpr std::size_t narrow = 76;
 constexpr std::string_view line_end = "\r\n";
 
 constexpr bool continues_character(char c) noexcept {
@@ -128,6 +129,27 @@ void fold_line(std::string_view rest, std::size_t body, Separators& separators, 
     separators.pass(rest);
 }
 
+// The same for a width that is not worth tearing anything apart.
+void narrow_line(std::string_view rest, std::size_t body, Separators& separators,
+                 std::string& out) {
+    std::string_view indent;
+    while (indent.size() + rest.size() > narrow) {
+        const std::size_t own = std::min(rest.find_first_not_of(" \t", body), rest.size());
+        std::size_t place = std::max(last_white(rest, own + 1, narrow - indent.size()),
+                                     separators.last(rest, narrow - indent.size()));
+        // None: what is too long is to have a line of its own.
+        if (place == 0) place = rest.find_first_of(" \t", std::max(own, narrow));
+        if (place >= rest.size() || escapes_next(rest.substr(0, place))) break;
+        out.append(indent).append(rest.substr(0, place)).append(line_end);
+        separators.pass(rest.substr(0, place));
+        rest.remove_prefix(place);
+        indent = white(rest[0]) ? "" : " ";
+        body = 0;
+    }
+    out.append(indent).append(rest).append(line_end);
+    separators.pass(rest);
+}
+
 }  // namespace
 
 std::string unfolded(std::string_view text) {
@@ -159,6 +181,24 @@ bool fold_field(std::string_view field, std::string& out, std::string_view octet
         body = 0;
     }
     return folded;
+}
+
+std::string narrowed(std::string_view field, std::string_view octets) {
+    Separators separators(octets);
+    std::string result;
+    std::size_t body = field.find(':') + 1;
+    while (!field.empty()) {
+        const std::string_view line = without_line_end(take_line(field));
+        const bool words = line.find("=?") != std::string_view::npos;
+        if (words && line.size() > narrow) {
+            narrow_line(without_blank_end(line), body, separators, result);
+        } else {
+            result.append(line).append(line_end);
+            separators.pass(line);
+        }
+        body = 0;
+    }
+    return result;
 }
 
 std::string_view BodyFolder::fold(std::string_view octets) {

@@ -19,6 +19,10 @@ namespace waxseal::message {
 // No line becomes blank by it. Whether there was such a line.
 bool fold_field(std::string_view field, std::string& out, std::string_view separators = {});
 
+// A field whose lines with encoded words have at most 76 octets (RFC 2047 2) as far as there is a
+// place to fold them, by white space or a separator.
+[[nodiscard]] std::string narrowed(std::string_view field, std::string_view separators);
+
 // A body whose lines above 998 octets get CRLF SP where that many are full, as Postfix does it; but
 // not inside of a character of UTF-8, nor of a "=XX" of quoted-printable.
 //
