@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/limits.hpp"
 #include "message/header_block.hpp"
 #include "message/mailbox.hpp"
 
@@ -73,6 +74,16 @@ std::optional<std::size_t> Lexer::angle(std::size_t place) const {
 
 namespace {
 
+// Whether the line before the one that begins here is as long as they get when a word has to be
+// torn apart: then what is here may be the rest of it.
+bool torn(std::string_view text, std::size_t place) {
+    constexpr std::size_t least = limits::customary_line - 8;
+    const std::size_t end = text.find_last_not_of(" \t", place - 1);
+    if (text[end] != '\n') return false;
+    const std::size_t before = end < 2 ? std::string_view::npos : text.rfind('\n', end - 1);
+    return end - (before == std::string_view::npos ? 0 : before) > least;
+}
+
 // Whether an element with an "@" has a name before its address. An encoded word is one, or a part
 // of what we could not understand before.
 Element::Kind bare_kind(std::string_view text, Element& element) {
@@ -83,7 +94,9 @@ Element::Kind bare_kind(std::string_view text, Element& element) {
     if (!is_addr_spec(address) || address.find("=?") != std::string_view::npos ||
         core.substr(0, name).find_first_of("@(") != std::string_view::npos)
         return Element::Kind::bare;
-    element.angle = static_cast<std::size_t>(address.data() - text.data());
+    const auto begin = static_cast<std::size_t>(address.data() - text.data());
+    if (torn(text, begin)) return Element::Kind::bare;
+    element.angle = begin;
     element.angle_end = element.angle + address.size();
     return Element::Kind::open;
 }

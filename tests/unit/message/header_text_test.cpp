@@ -101,6 +101,21 @@ TEST_CASE("header editor: an address behind a name gets its brackets") {
         nothing_added());
 }
 
+TEST_CASE("header editor: what a fold has torn apart is no name with an address") {
+    for (const std::string& start : std::vector<std::string>{
+             "To: ", "To: a. <b@c>,\r\n ", "To: G" + std::string(700, 'g') + ":"}) {
+        const std::string field = start + std::string(1200, 'x') + "a@b;";
+        const Edited once = edit(field + "\r\n\r\n", nothing_added());
+        CHECK(once.message.find("x\r\n x") != std::string::npos);
+        const Edited twice = edit(once.message, nothing_added());
+        CHECK(twice.message == once.message);
+        CHECK(twice.repairs == "");
+    }
+    const std::string name(900, 'x');
+    check_fields({{"To: " + name + "\r\n a@b", "To: " + name + "\r\n <a@b>", "name_quoted"}},
+                 nothing_added());
+}
+
 TEST_CASE("header editor: what has no other form is encoded word by word") {
     const std::string e = "=?UTF-8?B?w6k=?=";
     check_fields(
