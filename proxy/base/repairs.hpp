@@ -33,6 +33,7 @@ enum class Repair : std::uint8_t {
     no_separator,        // the empty line between header and body was missing
     space_before_colon,  // "Subject : x"
     blank_fold,          // a continuation line of nothing but white space was dropped
+    empty_field,         // a field without a body, beside one that has what may be there once
     no_date,
     no_message_id,
     no_from,
@@ -66,6 +67,7 @@ inline constexpr std::array repair_names{
     std::string_view("no_separator"),
     std::string_view("space_before_colon"),
     std::string_view("blank_fold"),
+    std::string_view("empty_field"),
     std::string_view("no_date"),
     std::string_view("no_message_id"),
     std::string_view("no_from"),

@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "base/limits.hpp"
 #include "message/header_block.hpp"
+#include "message/mailbox.hpp"
 
 namespace waxseal::message {
 
@@ -30,6 +32,12 @@ std::optional<std::size_t> Lexer::end_of(std::size_t place) const {
         default:
             return place + 1;
     }
+}
+
+std::size_t Lexer::next(std::size_t place) {
+    const auto end = mistaken_ ? std::nullopt : end_of(place);
+    mistaken_ = !end;
+    return end.value_or(place + 1);
 }
 
 std::optional<std::size_t> Lexer::quoted(std::size_t place) const {
@@ -63,6 +71,37 @@ std::optional<std::size_t> Lexer::angle(std::size_t place) const {
     }
     return std::nullopt;
 }
+
+namespace {
+
+// Whether the line before the one that begins here is as long as they get when a word has to be
+// torn apart: then what is here may be the rest of it.
+bool torn(std::string_view text, std::size_t place) {
+    constexpr std::size_t least = limits::customary_line - 8;
+    const std::size_t end = text.find_last_not_of(" \t", place - 1);
+    if (text[end] != '\n') return false;
+    const std::size_t before = end < 2 ? std::string_view::npos : text.rfind('\n', end - 1);
+    return end - (before == std::string_view::npos ? 0 : before) > least;
+}
+
+// Whether an element with an "@" has a name before its address. An encoded word is one, or a part
+// of what we could not understand before.
+Element::Kind bare_kind(std::string_view text, Element& element) {
+    const std::string_view core = trimmed(text.substr(element.begin, element.end - element.begin));
+    const std::size_t name = core.find_last_of(" \t\r\n");
+    if (name == std::string_view::npos) return Element::Kind::bare;
+    const std::string_view address = core.substr(name + 1);
+    if (!is_addr_spec(address) || address.find("=?") != std::string_view::npos ||
+        core.substr(0, name).find_first_of("@(") != std::string_view::npos)
+        return Element::Kind::bare;
+    const auto begin = static_cast<std::size_t>(address.data() - text.data());
+    if (torn(text, begin)) return Element::Kind::bare;
+    element.angle = begin;
+    element.angle_end = element.angle + address.size();
+    return Element::Kind::open;
+}
+
+}  // namespace
 
 AddressReader::AddressReader(std::string_view text) : text_(text), lexer_(text) { look(); }
 
@@ -101,7 +140,7 @@ std::optional<Element> AddressReader::next() {
             continue;
         }
         if (!names) return element;
-        const bool named = element->kind == Element::Kind::mailbox &&
+        const bool named = element->angle_end > 0 && element->kind != Element::Kind::other &&
                            !blank(text_.substr(element->begin, element->angle - element->begin));
         if (named) {
             element->begin = names->begin;
@@ -140,19 +179,20 @@ std::optional<Element> AddressReader::scan() {
         element.kind = odd || address_of(text_, element).empty() ? Element::Kind::other
                                                                  : Element::Kind::mailbox;
     else
-        element.kind = at ? Element::Kind::bare : Element::Kind::names;
+        element.kind = at ? bare_kind(text_, element) : Element::Kind::names;
     return element;
 }
 
 std::string address_of(std::string_view text, const Element& element) {
-    const bool inside = element.angle_end > 0;
-    text = inside ? text.substr(element.angle + 1, element.angle_end - element.angle - 2)
-                  : text.substr(element.begin, element.end - element.begin);
-    const Lexer lexer(text);
+    const std::size_t brackets = element.kind == Element::Kind::open ? 0 : 1;
+    text = element.angle_end > 0 ? text.substr(element.angle + brackets,
+                                               element.angle_end - element.angle - 2 * brackets)
+                                 : text.substr(element.begin, element.end - element.begin);
+    Lexer lexer(text);
     std::string address;
     std::size_t at = std::string::npos;
     for (std::size_t place = 0; place < text.size();) {
-        const std::size_t end = lexer.end_of(place).value_or(place + 1);
+        const std::size_t end = lexer.next(place);
         if (text[place] == ':' && address.starts_with('@')) {
             address.clear();
             at = std::string::npos;

@@ -22,6 +22,9 @@ class Lexer {
     explicit Lexer(std::string_view text) : text_(text), last_bracket_(text.rfind(']')) {}
     // Where it ends; nothing when it does not.
     [[nodiscard]] std::optional<std::size_t> end_of(std::size_t place) const;
+    // The same for a text with mistakes: from the first thing on that does not end all are octets.
+    // Many that do not end are so not each looked through to the end of the text.
+    [[nodiscard]] std::size_t next(std::size_t place);
 
   private:
     [[nodiscard]] std::optional<std::size_t> quoted(std::size_t place) const;
@@ -30,11 +33,13 @@ class Lexer {
 
     std::string_view text_;
     std::size_t last_bracket_;
+    bool mistaken_ = false;
 };
 
 struct Element {
     enum class Kind {
         mailbox,  // with <…>; what is before it is the display name
+        open,     // a name, and an address without its <…>: certain, as nothing else has an "@"
         bare,     // no <…>, but an "@"
         names,    // no "@": one, or several with commas between; or the name of a group
         other,    // not understood
@@ -42,7 +47,7 @@ struct Element {
     Kind kind = Kind::other;
     std::size_t begin = 0;
     std::size_t end = 0;
-    std::size_t angle = 0;  // of a mailbox: where <…> begins and ends
+    std::size_t angle = 0;  // of a mailbox: where <…> begins and ends; of an open one the address
     std::size_t angle_end = 0;
 };
 
@@ -69,7 +74,7 @@ class AddressReader {
     std::optional<Element> ready_;  // was read to know that what was before it is complete
 };
 
-// The addr-spec of a mailbox or bare element, without comments, white space and a source route;
+// The addr-spec of an element, without comments, white space and a source route;
 // empty: it has none.
 [[nodiscard]] std::string address_of(std::string_view text, const Element& element);
 

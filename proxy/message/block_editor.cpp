@@ -1,6 +1,7 @@
 #include "message/block_editor.hpp"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "base/text.hpp"
@@ -12,6 +13,17 @@ namespace waxseal::message {
 namespace {
 
 constexpr std::string_view line_end = "\r\n";
+
+// RFC 5322 3.6: what may be there once.
+constexpr std::array once{"Date", "From",       "Sender",      "Reply-To",   "To",     "Cc",
+                          "Bcc",  "Message-ID", "In-Reply-To", "References", "Subject"};
+
+// Of such a field its place in the list; of others the size of it.
+std::size_t once_index(std::string_view name) {
+    const auto found = std::find_if(once.begin(), once.end(),
+                                    [name](auto one) { return text::iequals(one, name); });
+    return static_cast<std::size_t>(found - once.begin());
+}
 
 class BlockEditor {
   public:
@@ -53,7 +65,9 @@ class BlockEditor {
     void separate();
 
     [[nodiscard]] Missing* missing_of(std::string_view name);
-    [[nodiscard]] std::optional<std::string> rewritten(const Field& field) const;
+    [[nodiscard]] std::optional<Repair> surplus(const Field& field) const;
+    [[nodiscard]] std::optional<std::string> rewritten(const Field& field);
+    [[nodiscard]] std::string repaired(std::string_view name, std::string_view body);
     Repairs write_anew(std::string_view name, std::string_view body);
     void end_line();
 
@@ -67,6 +81,9 @@ class BlockEditor {
     Missing message_id_{"Message-ID", Repair::no_message_id};
     Missing from_{"From", Repair::no_from};
     Missing reply_to_{"Reply-To", Repair::reply_to_added};
+    std::array<bool, once.size() + 1> filled_{};  // a field of that name has a body
+    bool has_from_ = false;                       // one is written
+    bool ours_last_ = false;                      // the last field is ours
 };
 
 BlockEditor::Missing* BlockEditor::missing_of(std::string_view name) {
@@ -86,9 +103,11 @@ void BlockEditor::look() {
     std::string_view fields = message_.fields;
     while (const auto field = take_field(fields)) {
         Missing* missing = missing_of(field->name);
-        if (missing == nullptr || blank(field->body)) continue;
+        if (blank(field->body)) continue;
+        filled_[once_index(field->name)] = true;
+        if (missing == nullptr) continue;
         if (missing == &from_ && !from_.present && rewritten(*field) &&
-            lists_mailboxes(field->body))
+            lists_mailboxes(repaired(reply_to_.name, field->body)))
             reply_to_.body = trimmed(field->body);
         missing->present = true;
     }
@@ -102,15 +121,35 @@ void BlockEditor::mbox() {
         out_ += message_.mbox;
 }
 
-std::optional<std::string> BlockEditor::rewritten(const Field& field) const {
+// What From or Sender has to become; nothing: it may stay, or is another field. The display name
+// stays where nothing but a name is made of it.
+std::optional<std::string> BlockEditor::rewritten(const Field& field) {
     const bool sender = text::iequals(field.name, "From") || text::iequals(field.name, "Sender");
     if (!sender || !policy_.rewrites() || blank(field.body)) return std::nullopt;
-    return policy_.rewritten(field.body);
+    const bool stays = edits_.repair ? policy_.may_stay(repaired(field.name, field.body))
+                                     : policy_.may_stay(field.body);
+    if (stays) return std::nullopt;
+    const std::string named =
+        " " + std::string(first_name(field.body)) + " <" + edits_.sender + ">";
+    const bool name = !first_name(field.body).empty();
+    if (name && policy_.may_stay(repaired(field.name, named))) return named;
+    return " " + edits_.sender;
+}
+
+// As the body goes out, in one of our fields.
+std::string BlockEditor::repaired(std::string_view name, std::string_view body) {
+    const std::string raw = std::string(name).append(":").append(body).append(line_end);
+    std::string_view fields = raw;
+    std::string field;
+    repairer_.write(*take_field(fields), field);
+    return field.substr(name.size() + 1);
 }
 
 void BlockEditor::write(const Field& field) {
     const Missing* missing = missing_of(field.name);
     if (missing != nullptr && missing->adds()) return;
+    if (const auto repair = surplus(field)) return repairs_.add(*repair);
+    has_from_ |= missing == &from_;
     if (const auto body = rewritten(field)) {
         repairs_.add(missing == &from_ ? Repair::from_rewritten : Repair::sender_rewritten);
         repairs_.add(write_anew(field.name, *body));
@@ -119,6 +158,15 @@ void BlockEditor::write(const Field& field) {
     } else {
         out_ += field.raw;
     }
+}
+
+// Why a field is dropped, if it is. Which of two From a reader takes nobody knows.
+std::optional<Repair> BlockEditor::surplus(const Field& field) const {
+    const std::size_t index = once_index(field.name);
+    const bool ruled = policy_.rewrites() && text::iequals(field.name, from_.name);
+    if (index < once.size() && filled_[index] && blank(field.body) && (edits_.repair || ruled))
+        return Repair::empty_field;
+    return ruled && has_from_ ? std::optional(Repair::from_rewritten) : std::nullopt;
 }
 
 // What we write is right, whether or not the rest is to be. What was wrong about it is told only
@@ -134,6 +182,7 @@ Repairs BlockEditor::write_anew(std::string_view name, std::string_view body) {
 
 void BlockEditor::add_missing(const Missing& missing) {
     repairs_.add(missing.repair);
+    ours_last_ = true;
     if (&missing == &reply_to_)
         repairs_.add(write_anew(missing.name, " " + missing.body));
     else
@@ -154,8 +203,8 @@ void BlockEditor::separate() {
     out_ += message_.separator;
     if (!message_.separator.empty()) return;
     // Fields of ours before a body would else be read as a part of it, or it as one of theirs.
-    const bool ours_alone = message_.fields.empty() && out_.size() > message_.mbox.size();
-    if (!edits_.repair && (!ours_alone || message_.body.empty())) return;
+    ours_last_ |= message_.fields.empty() && out_.size() > message_.mbox.size();
+    if (!edits_.repair && (!ours_last_ || message_.body.empty())) return;
     out_ += line_end;
     repairs_.add(Repair::no_separator);
 }
@@ -165,6 +214,14 @@ void BlockEditor::separate() {
 bool is_signed(std::string_view fields) {
     while (const auto field = take_field(fields))
         if (text::iequals(field->name, "DKIM-Signature")) return true;
+    return false;
+}
+
+bool has_signed_body(std::string_view fields) {
+    while (const auto field = take_field(fields))
+        if (text::iequals(field->name, "Content-Type") &&
+            text::istarts_with(trimmed(field->body), "multipart/signed"))
+            return true;
     return false;
 }
 

@@ -16,6 +16,9 @@ namespace waxseal::message {
 // Whether one of the fields is a DKIM signature, in which case nothing may be changed.
 [[nodiscard]] bool is_signed(std::string_view fields);
 
+// Whether the body is one of which each octet is signed (RFC 1847 2.1).
+[[nodiscard]] bool has_signed_body(std::string_view fields);
+
 // Appends the message up to its body. What was done.
 [[nodiscard]] Repairs edit_block(const Division& message, const Edits& edits, std::string& out);
 

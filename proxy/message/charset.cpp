@@ -69,10 +69,11 @@ bool known_charset(const std::string& name) {
     const iconv_t table = iconv_open("UTF-8", name.c_str());
     if (table == no_table) return false;
     iconv_close(table);
-    // One that has other letters than ASCII's (UTF-16, EBCDIC) cannot be what a header line was
-    // written in. The last octet ends no UTF-8, so that the charset is asked at all.
+    // One that has other letters than ASCII's (UTF-16, EBCDIC), or writes something else in ASCII
+    // (UTF-7: even line ends), cannot be what a header line was written in. The last octet ends no
+    // UTF-8, so that the charset is asked at all.
     constexpr std::string_view letters =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 ";
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 \r\n+AAo-&AAo-";
     return Converter(name).to_utf8(std::string(letters) + '\xE9').starts_with(letters);
 }
 

@@ -64,8 +64,7 @@ std::size_t fitting(std::string_view utf8, std::size_t room, bool q) {
 
 // One stretch without encoded words. What touches one is encoded to its end, since white space
 // between two of them would vanish.
-void write_stretch(FieldWriter& writer, std::string_view text, bool after_word, bool before_word,
-                   Converter& converter) {
+void write_stretch(FieldWriter& writer, std::string_view text, bool after_word, bool before_word) {
     const auto foreign = [](char c) { return static_cast<unsigned char>(c) >= 0x80; };
     const auto first = std::find_if(text.begin(), text.end(), foreign);
     if (first == text.end()) return writer.text(text);
@@ -79,7 +78,7 @@ void write_stretch(FieldWriter& writer, std::string_view text, bool after_word, 
     if (before_word && blank(text.substr(end))) end = text.size();
     writer.text(text.substr(0, begin));
     writer.space();
-    writer.encoded(converter.to_utf8(text.substr(begin, end - begin)));
+    writer.encoded(text.substr(begin, end - begin));
     if (end == text.size() && before_word) writer.space();
     writer.text(text.substr(end));
 }
@@ -172,7 +171,7 @@ void FieldWriter::finish() { out_ += "\r\n"; }
 void FieldWriter::word(std::string_view octets) {
     // Behind the colon only what then fits: a first line of nothing but the name helps nobody.
     // An encoded word may have to follow a bracket.
-    const std::size_t room = octets.ends_with('(') ? least_room : 0;
+    const std::size_t room = octets.ends_with('(') ? least_room + 1 : 0;
     const std::size_t size = blank_.size() + octets.size() + room;
     if (!blank_.empty() && column_ + size > line_width && (!first_word_ || size <= line_width))
         new_line();
@@ -196,11 +195,29 @@ void FieldWriter::write(std::string_view octets) {
     if (!octets.empty() && !white(octets.back())) first_word_ = false;
 }
 
-void write_text(FieldWriter& writer, std::string_view text, Converter& converter) {
+void write_words(FieldWriter& writer, std::string_view text) {
+    constexpr std::string_view structure = " \t()<>[]:;@,.\"=/?";
+    constexpr std::string_view ends = "\\ \t()<>[]:;@,.\"=/?";
+    std::size_t written = 0;
+    for (std::size_t place = 0; place < text.size();) {
+        const std::size_t begin = std::min(text.find_first_not_of(structure, place), text.size());
+        // White space in its place could end a line, and the backslash would stand there.
+        const std::size_t letters = text.find_first_not_of('\\', begin);
+        place = std::min(text.find_first_of(ends, letters), text.size());
+        const std::string_view word = text.substr(begin, place - begin);
+        if (text::ascii(word)) continue;
+        writer.text(text.substr(written, begin - written));
+        writer.encoded(word);
+        written = place;
+    }
+    writer.text(text.substr(written));
+}
+
+void write_text(FieldWriter& writer, std::string_view text) {
     for (bool after_word = false; !text.empty(); after_word = true) {
         const std::string_view word = find_encoded_word(text);
         const auto place = static_cast<std::size_t>(word.data() - text.data());
-        write_stretch(writer, text.substr(0, place), after_word, !word.empty(), converter);
+        write_stretch(writer, text.substr(0, place), after_word, !word.empty());
         writer.text(word);
         text.remove_prefix(place + word.size());
     }

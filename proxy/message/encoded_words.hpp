@@ -9,8 +9,6 @@
 #include <string>
 #include <string_view>
 
-#include "message/charset.hpp"
-
 namespace waxseal::message {
 
 [[nodiscard]] bool is_encoded_word(std::string_view word);
@@ -55,8 +53,12 @@ class FieldWriter {
     std::string blank_;  // white space that is not written yet
 };
 
+// A structured text that has no other form: each of its words that is not ASCII becomes an encoded
+// one where it is. What gives it structure stays, but for a backslash before such a word.
+void write_words(FieldWriter& writer, std::string_view text);
+
 // A text that stands alone, or in a comment: its words that are not ASCII become encoded words,
-// with what is between them. Those that it has already stay.
-void write_text(FieldWriter& writer, std::string_view text, Converter& converter);
+// with what is between them. Those that it has already stay. Valid UTF-8, as in all of this.
+void write_text(FieldWriter& writer, std::string_view text);
 
 }  // namespace waxseal::message

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/text.hpp"
+#include "message/comments.hpp"
 #include "message/encoded_words.hpp"
 #include "message/folding.hpp"
 #include "message/parameters.hpp"
@@ -62,6 +63,21 @@ Content content_of(std::string_view name) {
     return row == rows.end() ? Content::text : row->content;
 }
 
+// Behind which white space may be put.
+std::string_view separators_of(Content content) {
+    switch (content) {
+        case Content::addresses:
+            return ",;>";
+        case Content::parameters:
+            return ";";
+        case Content::other:
+            return ";>";
+        case Content::text:
+            break;
+    }
+    return {};
+}
+
 bool has_blank_fold(std::string_view body) {
     static_cast<void>(take_line(body));
     while (!body.empty())
@@ -79,6 +95,14 @@ std::string without_blank_folds(std::string_view body) {
     return result;
 }
 
+// The last resort, for the body that begins at `start`.
+void encode_words(std::string& out, std::size_t start) {
+    const std::string body = unfolded(std::string_view(out).substr(start));
+    out.resize(start);
+    FieldWriter writer(out, FieldWriter::Folding::anew);
+    write_words(writer, body);
+}
+
 }  // namespace
 
 Repairs FieldRepairer::write(const Field& field, std::string& out) {
@@ -92,30 +116,44 @@ Repairs FieldRepairer::write(const Field& field, std::string& out) {
         form.body = body;
     }
     std::string text;
-    repairs.add(write_text_of(form, text));
-    if (fold_field(text, out)) repairs.add(Repair::header_folded);
+    const Repairs changes = write_text_of(form, text);
+    repairs.add(changes);
+    const std::string_view separators = separators_of(content_of(field.name));
+    if (!changes.empty()) text = narrowed(text, separators);
+    if (fold_field(text, out, separators)) repairs.add(Repair::header_folded);
     return repairs;
 }
 
 Repairs FieldRepairer::write_text_of(const Field& field, std::string& out) {
-    const std::string_view body = field.body;
-    const bool encode = !text::ascii(body) && !(utf8_headers_ && text::valid_utf8(body));
+    const bool utf8 = text::valid_utf8(field.body);
     const Content content = content_of(field.name);
+    const bool encode = !text::ascii(field.body) && !(utf8_headers_ && utf8) &&
+                        !(content == Content::parameters && has_foreign_boundary(field.body));
+    // Once, and before anything is looked for in it: a character may have octets of ASCII in it.
+    const std::string converted = utf8 ? std::string() : converter_.to_utf8(field.body);
+    const std::string_view body = utf8 ? field.body : converted;
     Repairs repairs;
     out.append(field.name).append(":");
+    const std::size_t start = out.size();
     using Folding = FieldWriter::Folding;
     const Folding anew = content == Content::text ? Folding::anew_text : Folding::anew;
     FieldWriter writer(out, encode ? anew : Folding::as_it_was);
     if (content == Content::addresses) {
-        repairs = AddressWriter(writer, converter_, encode).write(body);
+        repairs = AddressWriter(writer, encode).write(body);
     } else if (encode && content == Content::text) {
-        write_text(writer, unfolded(body), converter_);
+        write_text(writer, unfolded(body));
         repairs.add(Repair::eight_bit_header);
-    } else if (encode && content == Content::parameters) {
-        if (write_parameters(writer, body, converter_)) repairs.add(Repair::eight_bit_header);
+    } else if (encode) {
+        const bool changed = content == Content::parameters ? write_parameters(writer, body)
+                                                            : write_comments(writer, body);
+        if (changed) repairs.add(Repair::eight_bit_header);
     }
-    // What could not be made better is left as it came.
-    if (repairs.empty()) out.replace(field.name.size() + 1, std::string::npos, body);
+    // What needs nothing is left as it came.
+    if (repairs.empty()) out.replace(start, std::string::npos, encode ? body : field.body);
+    if (encode && !text::ascii(out)) {
+        repairs.add(Repair::eight_bit_header);
+        if (!utf8_headers_) encode_words(out, start);
+    }
     writer.finish();
     return repairs;
 }

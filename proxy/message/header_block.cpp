@@ -37,48 +37,39 @@ bool from_line(std::string_view line) {
            kind_of(line) == Kind::other;
 }
 
-// What a word of an mbox line says.
-struct Words {
-    bool address = false;  // the first is one, or "-"
-    bool day = false;      // one is a day of the week or a month
-    bool time = false;
-};
-
-Words words_of(std::string_view line) {
+// Whether a line "From user Mon Jan  1 00:00:00 2026" has its day and its time.
+bool dated(std::string_view line) {
     constexpr std::array names{"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "Jan", "Feb", "Mar",
                                "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    Words words;
+    bool day = false;
+    bool time = false;
     line.remove_prefix(line.find(' '));
-    for (bool first = true; !(line = text::trim(line)).empty(); first = false) {
+    for (bool user = true; !(line = text::trim(line)).empty(); user = false) {
         const std::string_view word = line.substr(0, line.find_first_of(" \t"));
         line.remove_prefix(word.size());
-        if (first) {
-            words.address = word == "-" || word.find('@') != std::string_view::npos;
-            continue;
-        }
+        if (user) continue;
         const std::string_view letters =
             word.ends_with(',') ? word.substr(0, word.size() - 1) : word;
-        words.day |= std::any_of(names.begin(), names.end(),
-                                 [letters](auto name) { return text::iequals(letters, name); });
-        words.time |= text::digit(word[0]) && word.find(':') != std::string_view::npos;
+        day |= std::any_of(names.begin(), names.end(),
+                           [letters](auto name) { return text::iequals(letters, name); });
+        time |= text::digit(word[0]) && word.find(':') != std::string_view::npos;
     }
-    return words;
+    return day && time;
 }
 
-// A body may begin with "From " too: what is dropped has to have a date, or a field behind it.
+// A body may begin with "From " too: what is dropped has to have a date, or a header behind it,
+// which may be empty.
 std::size_t mbox_size(std::string_view text) {
     std::string_view rest = text;
     std::string_view next = rest;
     while (from_line(without_line_end(take_line(next)))) rest = next;
-    const bool before_field = name_length(without_line_end(take_line(rest))) > 0;
+    const std::string_view behind = take_line(rest);
+    const bool header = behind == line_end || name_length(without_line_end(behind)) > 0;
     std::size_t size = 0;
     for (rest = text;;) {
         const std::string_view line = take_line(rest);
         if (!from_line(without_line_end(line))) return size;
-        const Words words = words_of(without_line_end(line));
-        const bool certain =
-            (words.day && words.time) || (before_field && (words.day || words.address));
-        if (!certain) return size;
+        if (!header && !dated(without_line_end(line))) return size;
         size += line.size();
     }
 }

@@ -37,7 +37,7 @@ class BlockScanner {
 
 // In this order, without a gap; each may be empty.
 struct Division {
-    std::string_view mbox;    // lines "From user Mon Jan …" before the first field
+    std::string_view mbox;    // lines "From …" before the first field
     std::string_view fields;  // the last one may lack its line end where the message ends there
     std::string_view separator;
     std::string_view body;

@@ -73,9 +73,10 @@ std::string_view HeaderEditor::State::as_it_is(std::string_view why) {
 std::string_view HeaderEditor::State::edited() {
     const Division message = divide(held);
     if (is_signed(message.fields)) return as_it_is("dkim");
-    phase = edits.fold_body ? Phase::folding : Phase::passing;
+    const bool folds = edits.fold_body && !has_signed_body(message.fields);
+    phase = folds ? Phase::folding : Phase::passing;
     repairs = edit_block(message, edits, written);
-    written += edits.fold_body ? folder.fold(message.body) : message.body;
+    written += folds ? folder.fold(message.body) : message.body;
     release(held);
     return written;
 }
@@ -110,7 +111,9 @@ std::string_view HeaderEditor::edit(std::string_view octets) {
 std::string_view HeaderEditor::finish() {
     State& state = *state_;
     release(state.written);
-    return state.phase == State::Phase::header ? state.edited() : std::string_view();
+    if (state.phase == State::Phase::header) static_cast<void>(state.edited());
+    state.written += state.folder.finish();
+    return state.written;
 }
 
 Repairs HeaderEditor::repairs() const noexcept {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/text.hpp"
+#include "message/comments.hpp"
 #include "message/folding.hpp"
 #include "message/header_block.hpp"
 
@@ -15,10 +16,14 @@ namespace {
 
 constexpr std::size_t line_width = 74;  // a semicolon follows, and white space is before it
 constexpr std::size_t least_room = 24;
+// It is written once a section: with a long one the field would grow without measure. No name that
+// is known to anybody has more than half of it.
+constexpr std::size_t longest_name = 40;
 
 struct Parameter {
     std::string_view name;
     std::string value;
+    std::string comments;  // behind it
 };
 
 // Up to the next semicolon that is in no quoted string; it is removed, the semicolon is not.
@@ -48,25 +53,48 @@ bool token(std::string_view text) {
     });
 }
 
-// What is quoted, or simply there up to the end. Nothing where more follows a quoted string.
-std::optional<std::string> value_of(std::string_view text) {
-    if (!text.starts_with('"')) return std::string(text);
+// Up to the end of a quoted string, which is removed with it.
+std::string take_quoted(std::string_view& text) {
     std::string value;
     for (text.remove_prefix(1); !text.empty(); text.remove_prefix(1)) {
-        if (text[0] == '"') return text.size() == 1 ? std::optional(value) : std::nullopt;
+        if (text[0] == '"') {
+            text.remove_prefix(1);
+            break;
+        }
         if (text[0] == '\\' && text.size() > 1) text.remove_prefix(1);
         value += text[0];
     }
     return value;
 }
 
+bool names_file(std::string_view name) {
+    return text::iequals(name, "name") || text::iequals(name, "filename");
+}
+
+// A file's name without quotes has all that is there, with white space and brackets. Nothing where
+// more than comments follows the value.
 std::optional<Parameter> parameter_of(std::string_view piece) {
     const std::size_t equals = piece.find('=');
     if (equals == std::string_view::npos) return std::nullopt;
-    const std::string_view name = trimmed(piece.substr(0, equals));
-    auto value = value_of(unfolded(trimmed(piece.substr(equals + 1))));
-    if (!token(name) || !value) return std::nullopt;
-    return Parameter{name, std::move(*value)};
+    Parameter result{trimmed(piece.substr(0, equals)), {}, {}};
+    if (!token(result.name) || result.name.size() > longest_name) return std::nullopt;
+    const std::string unbroken = unfolded(trimmed(piece.substr(equals + 1)));
+    std::string_view text = unbroken;
+    if (text.starts_with('"')) {
+        result.value = take_quoted(text);
+    } else {
+        const std::size_t end = names_file(result.name) ? text.size() : text.find_first_of(" \t(");
+        result.value = text.substr(0, end);
+        text.remove_prefix(result.value.size());
+    }
+    result.comments = trimmed(text);
+    if (!result.comments.empty() && result.comments[0] != '(') return std::nullopt;
+    return result;
+}
+
+// Whose value has to stay as it is: the body has the delimiter's octets, and charset is a token.
+bool never_extended(std::string_view name) {
+    return text::iequals(name, "boundary") || text::iequals(name, "charset");
 }
 
 std::string percent(std::string_view octets) {
@@ -136,31 +164,47 @@ std::set<std::string> extended_names(std::string_view body) {
     return names;
 }
 
+bool write_parameter(FieldWriter& writer, std::string_view piece,
+                     const std::set<std::string>& extended) {
+    const auto parameter = text::ascii(piece) ? std::nullopt : parameter_of(piece);
+    // Whoever writes extended ones has said what its octets are.
+    if (!parameter || parameter->name.find('*') != std::string_view::npos ||
+        never_extended(parameter->name) || text::ascii(parameter->value))
+        return write_comments(writer, piece);
+    writer.space();
+    if (extended.contains(text::to_lower(parameter->name)))
+        writer.text(std::string(parameter->name) + "=" + plain(parameter->value));
+    else
+        write_extended(writer, parameter->name, parameter->value);
+    if (parameter->comments.empty()) return true;
+    writer.space();
+    write_comments(writer, parameter->comments);
+    return true;
+}
+
 }  // namespace
 
-bool write_parameters(FieldWriter& writer, std::string_view body, Converter& converter) {
+bool write_parameters(FieldWriter& writer, std::string_view body) {
     const std::set<std::string> extended = extended_names(body);
-    bool changed = false;
-    writer.text(take_piece(body));
+    bool changed = write_comments(writer, take_piece(body));
     while (!body.empty()) {
         writer.text(body.substr(0, 1));
         body.remove_prefix(1);
-        const std::string_view piece = take_piece(body);
-        const auto parameter = text::ascii(piece) ? std::nullopt : parameter_of(piece);
-        // Whoever writes extended ones has said what its octets are.
-        if (!parameter || parameter->name.find('*') != std::string_view::npos) {
-            writer.text(piece);
-            continue;
-        }
-        const std::string utf8 = converter.to_utf8(parameter->value);
-        writer.space();
-        if (extended.contains(text::to_lower(parameter->name)))
-            writer.text(std::string(parameter->name) + "=" + plain(utf8));
-        else
-            write_extended(writer, parameter->name, utf8);
-        changed = true;
+        changed |= write_parameter(writer, take_piece(body), extended);
     }
     return changed;
+}
+
+bool has_foreign_boundary(std::string_view body) {
+    while (!body.empty()) {
+        const std::string_view piece = take_piece(body);
+        if (!body.empty()) body.remove_prefix(1);
+        const auto parameter = text::ascii(piece) ? std::nullopt : parameter_of(piece);
+        if (parameter && text::iequals(parameter->name, "boundary") &&
+            !text::ascii(parameter->value))
+            return true;
+    }
+    return false;
 }
 
 }  // namespace waxseal::message

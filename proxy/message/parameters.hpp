@@ -5,13 +5,15 @@
 
 #include <string_view>
 
-#include "message/charset.hpp"
 #include "message/encoded_words.hpp"
 
 namespace waxseal::message {
 
-// Writes the body of such a field. Whether anything was changed.
-[[nodiscard]] bool write_parameters(FieldWriter& writer, std::string_view body,
-                                    Converter& converter);
+// Writes the body of such a field, which is valid UTF-8. Whether anything was changed.
+[[nodiscard]] bool write_parameters(FieldWriter& writer, std::string_view body);
+
+// Whether there is a boundary that is not ASCII. The body has its octets, so nothing is to be
+// changed in that field.
+[[nodiscard]] bool has_foreign_boundary(std::string_view body);
 
 }  // namespace waxseal::message

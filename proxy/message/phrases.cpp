@@ -6,6 +6,7 @@
 
 #include "base/text.hpp"
 #include "message/addresses.hpp"
+#include "message/comments.hpp"
 #include "message/folding.hpp"
 #include "message/header_block.hpp"
 
@@ -118,6 +119,11 @@ Repairs AddressWriter::write(std::string_view body) {
         if (element->kind == Element::Kind::mailbox) {
             phrase(body.substr(place, element->angle - place), Quoting::allowed);
             place = element->angle;
+        } else if (element->kind == Element::Kind::open) {
+            phrase(body.substr(place, element->angle - place), Quoting::allowed);
+            writer_.text("<" + address_of(body, *element) + ">");
+            place = element->angle_end;
+            repairs_.add(Repair::name_quoted);
         } else if (element->kind == Element::Kind::names) {
             phrase(body.substr(place, element->end - place), Quoting::none);
             place = element->end;
@@ -130,10 +136,10 @@ Repairs AddressWriter::write(std::string_view body) {
 
 // Comments, and what is between them: in a list of names also the commas.
 void AddressWriter::phrase(std::string_view text, Quoting quoting) {
-    const Lexer lexer(text);
+    Lexer lexer(text);
     std::size_t begin = 0;
     for (std::size_t place = 0; place < text.size();) {
-        const std::size_t end = lexer.end_of(place).value_or(place + 1);
+        const std::size_t end = lexer.next(place);
         const char c = text[place];
         const bool parts = c == '(' || (quoting == Quoting::none && (c == ',' || c == ';'));
         if (parts) {
@@ -174,7 +180,7 @@ void AddressWriter::encode(std::string_view text) {
             writer_.text(mended(parts[i].text));
         else if (!blank(parts[i].text))
             // With the white space around it, which would vanish between encoded words.
-            writer_.encoded(converter_.to_utf8(parts[i].text));
+            writer_.encoded(parts[i].text);
     }
 }
 
@@ -191,42 +197,10 @@ void AddressWriter::quote(std::string_view text) {
 
 // What is no phrase: only its comments are looked at.
 void AddressWriter::rest(std::string_view text) {
-    const Lexer lexer(text);
-    std::size_t written = 0;
-    for (std::size_t place = 0; encoding_ && place < text.size();) {
-        const std::size_t end = lexer.end_of(place).value_or(place + 1);
-        const std::string_view unit = text.substr(place, end - place);
-        if (unit[0] == '(' && !text::ascii(unit)) {
-            writer_.text(text.substr(written, place - written));
-            comment(unit);
-            written = end;
-        }
-        place = end;
-    }
-    writer_.text(text.substr(written));
-}
-
-// Its texts between the brackets, which may be nested.
-void AddressWriter::comment(std::string_view text) {
-    repairs_.add(Repair::eight_bit_header);
-    const std::string whole = unfolded(text);
-    std::string piece;
-    const auto flush = [&] {
-        if (text::ascii(piece))
-            writer_.text(piece);
-        else
-            write_text(writer_, piece, converter_);
-        piece.clear();
-    };
-    for (std::size_t i = 0; i < whole.size(); ++i) {
-        if (whole[i] == '(' || whole[i] == ')') {
-            flush();
-            writer_.text(std::string_view(whole).substr(i, 1));
-            continue;
-        }
-        piece += whole[i];
-        if (whole[i] == '\\' && i + 1 < whole.size()) piece += whole[++i];
-    }
+    if (!encoding_)
+        writer_.text(text);
+    else if (write_comments(writer_, text))
+        repairs_.add(Repair::eight_bit_header);
 }
 
 }  // namespace waxseal::message

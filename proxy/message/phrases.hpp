@@ -7,7 +7,6 @@
 #include <string_view>
 
 #include "base/repairs.hpp"
-#include "message/charset.hpp"
 #include "message/encoded_words.hpp"
 
 namespace waxseal::message {
@@ -15,10 +14,10 @@ namespace waxseal::message {
 class AddressWriter {
   public:
     // `encoding`: what is not ASCII is to be encoded, and the writer folds anew.
-    AddressWriter(FieldWriter& writer, Converter& converter, bool encoding)
-        : writer_(writer), converter_(converter), encoding_(encoding) {}
+    AddressWriter(FieldWriter& writer, bool encoding) : writer_(writer), encoding_(encoding) {}
 
-    // The body of an address field. What is not understood is written as it is. What was changed.
+    // The body of an address field; valid UTF-8 where that is to be encoded. What is not understood
+    // is written as it is. What was changed.
     [[nodiscard]] Repairs write(std::string_view body);
 
   private:
@@ -29,10 +28,8 @@ class AddressWriter {
     void encode(std::string_view text);
     void quote(std::string_view text);
     void rest(std::string_view text);
-    void comment(std::string_view text);
 
     FieldWriter& writer_;
-    Converter& converter_;
     bool encoding_;
     Repairs repairs_;
 };

@@ -4,7 +4,9 @@
 
 #include "base/text.hpp"
 #include "message/addresses.hpp"
+#include "message/folding.hpp"
 #include "message/header_block.hpp"
+#include "message/mailbox.hpp"
 
 namespace waxseal::message {
 
@@ -13,30 +15,24 @@ namespace {
 // Of an addr-spec: the local part with its "@", and the domain.
 std::size_t domain_of(std::string_view address) { return address.rfind('@') + 1; }
 
-// A bare address that is in several pieces is none to reply to.
-bool in_one_piece(std::string_view body, const Element& element, std::string_view address) {
+// In one piece: without comments and white space inside, and without a source route.
+bool plain_address(std::string_view body, const Element& element) {
+    const std::string address = address_of(body, element);
+    if (!is_addr_spec(address)) return false;
+    if (element.kind == Element::Kind::mailbox)
+        return trimmed(body.substr(element.angle + 1, element.angle_end - element.angle - 2)) ==
+               address;
     const std::string_view text = body.substr(element.begin, element.end - element.begin);
-    return element.kind == Element::Kind::mailbox || text.find(address) != std::string_view::npos;
+    return element.kind == Element::Kind::bare && text.find(address) != std::string_view::npos;
 }
 
 }  // namespace
 
-std::optional<std::string> SenderPolicy::rewritten(std::string_view body) const {
-    AddressReader reader(body);
-    std::string_view name;
-    std::size_t count = 0;
-    bool senders = true;
-    bool own = own_domains_.has_value();
-    while (const auto element = reader.next()) {
-        const std::string address = address_of(body, *element);
-        if (count++ == 0 && element->kind == Element::Kind::mailbox)
-            name = trimmed(body.substr(element->begin, element->angle - element->begin));
-        senders = senders && is_sender(address);
-        own = own && is_own(address);
-    }
-    if (count > 0 && (own || (senders && count == 1))) return std::nullopt;
-    if (name.empty()) return " " + sender_;
-    return " " + std::string(name) + " <" + sender_ + ">";
+bool SenderPolicy::may_stay(std::string_view body) const {
+    const std::string text = unfolded(body);
+    if (trimmed(text) == sender_) return true;
+    const auto address = only_mailbox(text);
+    return address && (is_sender(*address) || is_own(*address));
 }
 
 bool SenderPolicy::is_sender(std::string_view address) const {
@@ -45,22 +41,26 @@ bool SenderPolicy::is_sender(std::string_view address) const {
            text::iequals(address.substr(domain), std::string_view(sender_).substr(domain));
 }
 
+// Characters that only look like others are for no domain of ours.
 bool SenderPolicy::is_own(std::string_view address) const {
+    if (!own_domains_ || !text::ascii(address)) return false;
     const std::string_view domain = address.substr(domain_of(address));
-    return domain.size() < address.size() &&
-           std::any_of(
-               own_domains_->begin(), own_domains_->end(),
-               [domain](const auto& own) { return text::iequals(own, domain); });
+    return std::any_of(own_domains_->begin(), own_domains_->end(),
+                       [domain](const auto& own) { return text::iequals(own, domain); });
+}
+
+std::string_view first_name(std::string_view body) {
+    const auto element = AddressReader(body).next();
+    using Kind = Element::Kind;
+    if (!element || (element->kind != Kind::mailbox && element->kind != Kind::open)) return {};
+    return trimmed(body.substr(element->begin, element->angle - element->begin));
 }
 
 bool lists_mailboxes(std::string_view body) {
     AddressReader reader(body);
     bool any = false;
     while (const auto element = reader.next()) {
-        const bool address =
-            element->kind == Element::Kind::mailbox || element->kind == Element::Kind::bare;
-        const std::string spec = address_of(body, *element);
-        if (!address || spec.empty() || !in_one_piece(body, *element, spec)) return false;
+        if (!plain_address(body, *element)) return false;
         any = true;
     }
     return any && reader.understood();

@@ -1,6 +1,8 @@
 // Whose address From and Sender may bear, where the provider wants its own.
 //
-// RFC 5322 3.6.2: what was in From is where replies belong, and so goes to Reply-To.
+// RFC 5322 3.6.2: what was in From is where replies belong, and so goes to Reply-To. What may stay
+// is judged as it goes out, after its repair, and strictly (mailbox.hpp): no reader is to find
+// another address in it than we do.
 #pragma once
 
 #include <optional>
@@ -18,9 +20,8 @@ class SenderPolicy {
         : sender_(sender), own_domains_(own_domains) {}
 
     [[nodiscard]] bool rewrites() const noexcept { return !sender_.empty(); }
-    // What the body of a From or Sender field has to become, with the display name of the first
-    // mailbox; nothing: it may stay.
-    [[nodiscard]] std::optional<std::string> rewritten(std::string_view body) const;
+    // Whether the body of a From or Sender field is one mailbox that may be there.
+    [[nodiscard]] bool may_stay(std::string_view body) const;
 
   private:
     [[nodiscard]] bool is_sender(std::string_view address) const;
@@ -30,7 +31,10 @@ class SenderPolicy {
     const std::optional<std::vector<std::string>>& own_domains_;
 };
 
-// Whether a body is a list of at least one mailbox, and nothing else.
+// The display name of the first mailbox, as it is written.
+[[nodiscard]] std::string_view first_name(std::string_view body);
+
+// Whether a body is a list of at least one mailbox, and nothing else: one to reply to.
 [[nodiscard]] bool lists_mailboxes(std::string_view body);
 
 }  // namespace waxseal::message

@@ -122,13 +122,15 @@ class Draft:
         for number in range(count):
             address = f"user{number}@example.test"
             display = self.chance.choice(NAMES + [address, " ".join(self.words(2, ["J."]))])
-            style = self.chance.choice(["bare", "angle", "name", "quoted", "comment"])
-            if style in ("name", "quoted") and any(c in display for c in "\"()<>=?"):
+            style = self.chance.choice(["bare", "angle", "name", "quoted", "comment", "open"])
+            if style in ("name", "quoted", "open") and any(c in display for c in "\"()<>=?"):
                 style = "bare"
-            if style == "name" and ";" in display:
+            if style == "open" and "@" in display:
+                style = "name"
+            if style in ("name", "open") and ";" in display:
                 style = "quoted" if any(b":" in text for text in texts) else style  # that would be a group
             texts.append(self.mailbox(style, display, address))
-            self.mailboxes[name].append((display if style in ("name", "quoted") else "", address))
+            self.mailboxes[name].append((display if style in ("name", "quoted", "open") else "", address))
         self.field(name, b", ".join(texts))
 
     def mailbox(self, style, display, address):
@@ -144,6 +146,9 @@ class Draft:
         if style == "quoted":
             quoted = display.replace("\\", "\\\\")
             return self.encoded(f'"{quoted}" <{address}>')
+        if style == "open":
+            self.repairs.add("name_quoted")
+            return self.encoded(f"{display} {address}")
         if display.isascii() and any(c in display for c in ",@.:;\\[]"):
             self.repairs.add("name_quoted")
         return self.encoded(f"{display} <{address}>")
@@ -254,6 +259,27 @@ def test_noise_comes_out_clean_and_with_its_body(chance):
         options = chance.choice([[], ["--utf8"], ["--charset", "shift_jis"], ["--sender", "a@b"], ["--no-repair", "--sender", "a@c"]])
         result, _ = edited(head + b"\r\n\r\n" + body, *options)
         assert result.endswith(b"\r\n\r\n" + body)
+
+
+def test_openings_without_an_end_cost_no_more_than_others():
+    """Quadratic code would need minutes for it."""
+    lines = b"(" * 900 + b"\r\n "
+    for name in (b"To", b"From"):
+        head = name + b": <" + lines * 280 + b"a@b>\r\n"
+        result, _ = edit(head + b"\r\nbody\r\n", "--sender", "me@own.example")
+        assert result.endswith(b"\r\n\r\nbody\r\n")
+
+
+def test_a_body_is_folded_in_no_character():
+    for unit in ("é".encode(), "€".encode(), b"=C3=BC"):
+        long = b"x" * 5 + unit * 500
+        result, _ = edit(b"Date: x\r\n\r\n" + long + b"\r\n", "--fold-body", "--no-repair")
+        lines = result.partition(b"\r\n\r\n")[2].split(b"\r\n")[:-1]
+        assert all(990 < len(line) <= 998 for line in lines[:-1])
+        for line in lines:
+            line.decode("utf-8")
+            assert line.lstrip(b"x ").replace(b"=C3", b"").replace(b"=BC", b"").replace(unit, b"") == b""
+        assert b"".join(line.removeprefix(b" ") for line in lines) == long
 
 
 def test_a_body_is_folded_at_998_octets():

@@ -18,7 +18,7 @@ std::string read(std::string_view text) {
     if (!reader.understood()) return "?";
     std::string all;
     while (const auto element = reader.next()) {
-        constexpr const char* kinds = "mbno";
+        constexpr const char* kinds = "mpbno";
         all += kinds[static_cast<int>(element->kind)];
         all.append("{").append(trimmed(text.substr(element->begin, element->end - element->begin)));
         all.append("}").append(address_of(text, *element)).append(" ");
@@ -52,6 +52,19 @@ TEST_CASE("addresses: elements") {
         {"\"\\\"\" <\">\"@c>", "m{\"\\\"\" <\">\"@c>}\">\"@c"},
         {"a@[IPv6:::1], b <c@[IPv6:::1]>;",
          "b{a@[IPv6:::1]}a@[IPv6:::1] m{b <c@[IPv6:::1]>}c@[IPv6:::1]"},
+        // Names without brackets behind them.
+        {"A m@b", "p{A m@b}m@b"},
+        {"A \"B\"\r\n m@b, c@d", "p{A \"B\"\r\n m@b}m@b b{c@d}c@d"},
+        {"Doe, A m@b, C d@e", "p{Doe, A m@b}m@b p{C d@e}d@e"},
+        {"G: Doe, A m@b;", "n{G} n{Doe} p{A m@b}m@b"},
+        {"a@b c@d", "b{a@b c@d}a@bc@d"},
+        {"m@b A", "b{m@b A}m@bA"},
+        {"A m @b", "b{A m @b}Am@b"},
+        {"A (x) m@b", "b{A (x) m@b}Am@b"},
+        {"\"a@b\" m@b", "b{\"a@b\" m@b}\"a@b\"m@b"},
+        {"A m..@b", "b{A m..@b}Am..@b"},
+        {"A =?x?q?m?=@b", "b{A =?x?q?m?=@b}A=?x?q?m?=@b"},
+        {"\"A m\"@b", "b{\"A m\"@b}\"A m\"@b"},
         // Names with commas.
         {"Doe, John <j@d>", "m{Doe, John <j@d>}j@d"},
         {"a@b, Doe, John <j@d>, c@d", "b{a@b}a@b m{Doe, John <j@d>}j@d b{c@d}c@d"},

@@ -65,6 +65,6 @@ TEST_CASE("charset: known are those that iconv knows and whose letters are ASCII
     for (const char* name :
          {"windows-1252", "WINDOWS-1252", "iso-8859-1", "koi8-r", "utf-8", "big5"})
         CHECK_MESSAGE(known_charset(name), name);
-    for (const char* name : {"", "no-such-charset", "utf-16", "utf-32le", "cp037"})
+    for (const char* name : {"", "no-such-charset", "utf-16", "utf-32le", "cp037", "utf-7"})
         CHECK_MESSAGE(!known_charset(name), name);
 }

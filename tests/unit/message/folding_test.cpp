@@ -45,6 +45,7 @@ std::string body_folded(const Chunks& chunks) {
     BodyFolder folder;
     std::string result;
     for (const std::string_view chunk : chunks) result += folder.fold(chunk);
+    result += folder.finish();
     return result;
 }
 
@@ -97,6 +98,40 @@ TEST_CASE("folding: at white space, else behind the colon, else anywhere") {
     }
 }
 
+TEST_CASE("folding: behind what ends an element, where white space may be put") {
+    const auto with = [](const std::string& field, std::string_view separators) {
+        std::string out;
+        CHECK(fold_field(field + "\r\n", out, separators));
+        check_lines(out);
+        return out;
+    };
+    const std::string x = of(700, 'x');
+    const std::string y = of(500, 'y');
+    const std::string z = of(700, 'z');
+    CHECK(with("A: " + x + "," + y, ",") == "A: " + x + ",\r\n " + y + "\r\n");
+    CHECK(with("A: <" + x + "><" + y + "><" + z + ">", ">") ==
+          "A: <" + x + ">\r\n <" + y + ">\r\n <" + z + ">\r\n");
+    CHECK(with("A: <" + x + ">," + y, ",>") == "A: <" + x + ">,\r\n " + y + "\r\n");
+    CHECK(with("A: b," + of(993, 'x') + ",c", ",") == "A: b,\r\n " + of(993, 'x') + ",c\r\n");
+    // The later of the two.
+    CHECK(with("A: b " + x + "," + y, ",") == "A: b " + x + ",\r\n " + y + "\r\n");
+    CHECK(with("A: b," + x + " " + y, ",") == "A: b," + x + "\r\n " + y + "\r\n");
+    CHECK(with("A: b," + x + " " + of(300, 'y') + "," + z, ",") ==
+          "A: b," + x + "\r\n " + of(300, 'y') + ",\r\n " + z + "\r\n");
+    // Not in a quoted string, nor in a comment, on whatever line it began.
+    for (const std::string start : {"\"", "(", "((\")", "\"\\\"", "(\\)"}) {
+        CAPTURE(start);
+        const std::string field = "A: b," + start + "\r\n " + x + "," + y;
+        CHECK(with(field, ",").find("x,yy") != std::string::npos);
+        CHECK(with("A: b," + start + x + "," + y, ",").starts_with("A: b,\r\n "));
+    }
+    for (const std::string start : {"\"\"", "()", "(\")", "\"(\"", "\"\\\"\"", "\\\"\"", ")"}) {
+        CAPTURE(start);
+        CHECK(with("A: b," + start + "\r\n " + x + "," + y, ",") ==
+              "A: b," + start + "\r\n " + x + ",\r\n " + y + "\r\n");
+    }
+}
+
 TEST_CASE("folding: unfolded is without line ends, and with what followed them") {
     CHECK(unfolded(" a\r\n b\r\n\tc") == " a b\tc");
     CHECK(unfolded("") == "");
@@ -121,6 +156,35 @@ TEST_CASE("folding: of a body, every 998 octets") {
         });
         testing::for_each_split(example.after, [&](const Chunks& chunks) {
             if (body_folded(chunks) != example.after) FAIL("folded twice");
+        });
+    }
+}
+
+TEST_CASE("folding: of a body, inside of no character and no octet of quoted-printable") {
+    std::vector<Case> cases;
+    for (const std::string unit : {"é", "€", "😀", "=C3", "=3D"}) {
+        // Where the limit is before it, inside of it, behind it.
+        for (std::size_t before = 994; before < 1000; ++before) {
+            const std::string start = of(before, 'x');
+            const bool fits = before + unit.size() <= 998;
+            const std::string fold = "\r\n ";
+            const std::string end = of(20, 'y');
+            std::string after = start + fold + unit + end;
+            if (fits)
+                after = start + unit + of(998 - before - unit.size(), 'y') + fold +
+                        of(20 - (998 - before - unit.size()), 'y');
+            if (before > 998) after = of(998, 'x') + fold + "x" + unit + end;
+            cases.push_back({"a\r\n" + start + unit + end + "\r\nb", "a\r\n" + after + "\r\nb"});
+            if (fits) cases.push_back({start + unit + "\r\n", start + unit + "\r\n"});
+        }
+    }
+    // What only looks like it.
+    for (const std::string& text : {of(998, 'x') + "\xA9", of(990, 'x') + of(9, '\xA9'),
+                                    of(997, '=') + "xy", of(996, 'x') + "=xy", of(997, 'x') + "= "})
+        cases.push_back({text + "\r\n", text.substr(0, 998) + "\r\n " + text.substr(998) + "\r\n"});
+    for (const Case& example : cases) {
+        testing::for_each_split(example.before, [&](const Chunks& chunks) {
+            if (body_folded(chunks) != example.after) FAIL("a fold is not where it should be");
         });
     }
 }

@@ -101,3 +101,33 @@ TEST_CASE("hostile header: one field") {
     check_block("From: " + repeated("(", size / 2) + repeated(")", size / 2 - 10) +
                 " a. <b@c>\r\n");
 }
+
+TEST_CASE("hostile header: what is opened again and again inside of what is closed") {
+    constexpr std::size_t size = limits::header_block - 300;
+    const std::vector<std::vector<std::string_view>> shapes{
+        {"<", "(", "a@b>"},      {"<", "((a)", "a@b>"},     {"<(", "\"(\"", ")a@b>"},
+        {"<", "[", "a@b>"},      {"<(\"", "<\\\"", ")\">"}, {"<(\"", "\\\" ", ")\" a@b>"},
+        {"<(\")", "\"\"", ">"},  {"<(\")\"", "<", "\">"},   {"", "<(a@b>,", "c@d"},
+        {"a@b", "(\\", ")"},     {"", "a b@c,", "d"},       {"g:", "a. b@c;", "d"},
+        {"", "\"(\" b@c,", "d"}, {"", "(\")\" a@b,", "d"},
+    };
+    for (const std::string_view name : {"From", "To", "Received", "Content-Type"}) {
+        for (const auto& shape : shapes) {
+            for (const std::string_view start : {"", "\xFC "}) {
+                CAPTURE(name);
+                CAPTURE(shape[0]);
+                CAPTURE(shape[1]);
+                check_block(std::string(name) + ": " + std::string(start) + std::string(shape[0]) +
+                            repeated(shape[1], size / 2) + std::string(shape[2]) + "\r\n");
+            }
+        }
+    }
+}
+
+TEST_CASE("hostile header: a parameter's name is not written more often than its value is long") {
+    constexpr std::size_t size = limits::header_block / 2 - 100;
+    const std::string block =
+        "Content-Type: a/b; " + repeated("n", size) + "=" + repeated("\xFC", size) + "\r\n";
+    CHECK(edit(block + "\r\n", nothing_added()).message.size() < 16 * block.size());
+    check_block(block);
+}

@@ -5,6 +5,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "unit/message/editing.hpp"
 
@@ -41,14 +42,18 @@ TEST_CASE("header editor: From and Sender become the sender, and replies go wher
          {"From: a@b\r\nSender: S <s@b>\r\nReply-To: r@b",
           "From: me@own.example\r\nSender: S <me@own.example>\r\nReply-To: r@b",
           "from_rewritten,sender_rewritten"},
-         {"From : a@b\r\nfrom: c@d",
-          "From: me@own.example\r\nfrom: me@own.example\r\nReply-To: a@b",
+         {"From : a@b\r\nfrom: c@d", "From: me@own.example\r\nReply-To: a@b",
           "from_rewritten,reply_to_added"},
+         {"From: A a@b", "From: A <me@own.example>\r\nReply-To: A <a@b>",
+          "name_quoted,from_rewritten,reply_to_added"},
+         {"From: A me@own.example", "From: A <me@own.example>", "name_quoted"},
+         {"From: me@own.example\r\nFrom: a@b", "From: me@own.example", "from_rewritten"},
+         {"From:\r\nFrom: me@own.example", "From: me@own.example", "empty_field"},
          // Nowhere to reply to.
          {"From: scanner", "From: me@own.example", "from_rewritten"},
          {"From: G: a@b;", "From: me@own.example", "from_rewritten"},
          {"From: \"a <a@b>", "From: me@own.example", "from_rewritten"},
-         {"From: a b@c", "From: me@own.example", "from_rewritten"},
+         {"From: a@b b@c", "From: me@own.example", "from_rewritten"},
          {"From: <>", "From: me@own.example", "from_rewritten"},
          // It is already.
          {"From: A. <me@OWN.example>", "From: \"A.\" <me@OWN.example>", "name_quoted"},
@@ -70,8 +75,12 @@ TEST_CASE("header editor: only foreign senders are rewritten where that is what 
     edits.own_domains = {"own.example", "Other.example"};
     check_fields(
         {{"From: a@OWN.example", "From: a@OWN.example", ""},
-         {"From: A <a@other.EXAMPLE>, b@own.example", "From: A <a@other.EXAMPLE>, b@own.example",
-          ""},
+         {"From: Doe, J. <a@other.EXAMPLE>", "From: \"Doe, J.\" <a@other.EXAMPLE>", "name_quoted"},
+         {"From: a@b <a@own.example>", "From: \"a@b\" <a@own.example>", "name_quoted"},
+         // Whose it is is not said without a Sender.
+         {"From: A <a@other.EXAMPLE>, b@own.example",
+          "From: A <me@own.example>\r\nReply-To: A <a@other.EXAMPLE>, b@own.example",
+          "from_rewritten,reply_to_added"},
          {"From: a@own.example\r\nSender: s@b", "From: a@own.example\r\nSender: me@own.example",
           "sender_rewritten"},
          {"From: a@own.example, b@c", "From: me@own.example\r\nReply-To: a@own.example, b@c",
@@ -84,4 +93,50 @@ TEST_CASE("header editor: only foreign senders are rewritten where that is what 
     check_fields({{"From: a@own.example", "From: me@own.example\r\nReply-To: a@own.example",
                    "from_rewritten,reply_to_added"}},
                  edits);
+}
+
+TEST_CASE("header editor: what another reader could take for another's address is rewritten") {
+    const std::vector<std::string> forged{
+        "<ceo@bank.example> <me@own.example>",
+        "ceo@bank.example me@own.example",
+        "<ceo@bank.example@own.example>",
+        "<ceo@bank.example:@own.example>",
+        "<ceo@bank.example (@own.example>",
+        "<ceo@bank.example\\@own.example>",
+        "<ceo@bank.example>\xFF<me@own.example>",
+        "ceo@[192.0.2.1]@own.example",
+        "ceo@bank.example:me@own.example",
+        "ceo@bank.example, me@own.example",
+        "ceo@bank.example;me@own.example",
+        "ceo@bank.example(x)@own.example",
+        "(ceo@bank.example) me@own.example",
+        "me@own.example (ceo@bank.example)",
+        "<@bank.example:me@own.example>",
+        "ceo@bank.example\x0Bme@own.example",
+        "ceo@bank.example\xC2\x85me@own.example",
+        "g: me@own.example;",
+        "me@own.example <ceo@bank.example",
+        "me@own.exam ple",
+        "me@own.example.",
+        "m..e@own.example",
+        "\"ceo@bank.example\" me@own.example",
+    };
+    for (const bool foreign : {false, true}) {
+        for (const bool repair : {false, true}) {
+            Edits edits = with_sender("me@own.example");
+            edits.repair = repair;
+            if (foreign) edits.own_domains = {"own.example"};
+            for (const std::string& body : forged) {
+                CAPTURE(body);
+                const Edited result = edit("From: " + body + "\r\nReply-To: x@y\r\n\r\n", edits);
+                const auto end = result.message.find("Reply-To");
+                const std::string from = result.message.substr(0, end);
+                // What is left of it is a display name, in quotes, or nothing.
+                const bool ours = from == "From: me@own.example\r\n" ||
+                                  from == "From: \"me@own.example\" <me@own.example>\r\n";
+                CHECK_MESSAGE(ours, from);
+                CHECK(edit(result.message, edits).message == result.message);
+            }
+        }
+    }
 }
