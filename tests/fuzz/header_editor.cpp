@@ -49,7 +49,8 @@ Edited edit(const std::vector<std::string_view>& chunks, const Edits& edits) {
 }
 
 // A NUL is refused, and nothing is decoded behind it.
-std::string decoded(std::string wire) {
+std::string decoded(std::string_view input) {
+    std::string wire(input);
     std::erase(wire, '\0');
     smtp::DataDecoder decoder(smtp::LineEndings::repair);
     std::string text;
@@ -282,7 +283,7 @@ void check(const std::string& input, const Edits& edits, std::set<std::string>& 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    const std::string input = decoded(std::string(fuzz::view(data, size)));
+    const std::string input = decoded(fuzz::view(data, size));
     static const std::array<Edits, 7> all = wishes();
     std::set<std::string> seen;
     for (const Edits& edits : all) check(input, edits, seen);
