@@ -37,7 +37,7 @@ enum class Repair : std::uint8_t {
     no_date,
     no_message_id,
     no_from,
-    name_quoted,       // a display name with "@" or other specials in it
+    name_quoted,       // a display name with "@" or other specials in it, or no <…> behind one
     eight_bit_header,  // became RFC 2047 words (or RFC 2231 parameters)
     header_folded,     // a line above 998 octets
     body_folded,

@@ -129,8 +129,7 @@ std::optional<std::string> BlockEditor::rewritten(const Field& field) {
     const bool stays = edits_.repair ? policy_.may_stay(repaired(field.name, field.body))
                                      : policy_.may_stay(field.body);
     if (stays) return std::nullopt;
-    const std::string named =
-        " " + std::string(first_name(field.body)) + " <" + edits_.sender + ">";
+    std::string named = " " + std::string(first_name(field.body)) + " <" + edits_.sender + ">";
     const bool name = !first_name(field.body).empty();
     if (name && policy_.may_stay(repaired(field.name, named))) return named;
     return " " + edits_.sender;

@@ -55,6 +55,9 @@ TEST_CASE("header editor: From and Sender become the sender, and replies go wher
          {"From: \"a <a@b>", "From: me@own.example", "from_rewritten"},
          {"From: a@b b@c", "From: me@own.example", "from_rewritten"},
          {"From: <>", "From: me@own.example", "from_rewritten"},
+         {"From: a..b@c", "From: me@own.example", "from_rewritten"},
+         {"From: A <a@b@c>", "From: A <me@own.example>", "from_rewritten"},
+         {"From: <@x:a@b>", "From: me@own.example", "from_rewritten"},
          // It is already.
          {"From: A. <me@OWN.example>", "From: \"A.\" <me@OWN.example>", "name_quoted"},
          {"From: me@own.example (x)\r\nSender: <me@own.example>",
