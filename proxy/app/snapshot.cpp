@@ -14,7 +14,11 @@ std::expected<std::shared_ptr<Snapshot>, std::vector<Error>> build(const Runtime
                                                                    const Overrides& overrides) {
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->config = config;
-    snapshot->room = net::max_sessions_for_rlimit(runtime.workers);
+    // What is collected may need a file of its own.
+    const bool collects = std::ranges::any_of(config.listen, [](const config::Listen& one) {
+        return one.buffer != config::Buffer::stream;
+    });
+    snapshot->room = net::max_sessions_for_rlimit(runtime.workers, collects ? 3 : 2);
     UpstreamBuilder upstreams(runtime, config, overrides);
     for (const config::Upstream& upstream : config.upstream)
         snapshot->upstreams.push_back(upstreams.build(upstream));

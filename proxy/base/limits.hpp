@@ -108,10 +108,16 @@ inline constexpr std::chrono::milliseconds collecting{1000};
 // How long an upstream is thought to wait for the next octet of a body, when it has not shown less:
 // Amazon SES closes after ten seconds, most after minutes.
 inline constexpr std::chrono::milliseconds body_patience{8000};
+// A device that has been silent for so long when an upstream gives up a body is why.
+inline constexpr std::chrono::milliseconds body_pause{1000};
 // How often it is looked whether a reply has arrived, and how often altogether, before the device
 // counts as gone.
 inline constexpr std::chrono::milliseconds delivery_look{50};
 inline constexpr unsigned delivery_looks = 40;
+
+// Replies to pipelined messages of one session that are looked after; the oldest beyond counts as
+// arrived.
+inline constexpr std::size_t undelivered_replies = 32;
 
 // Messages whose 250 was lost on its way to the device.
 inline constexpr std::size_t remembered_replies = 1000;

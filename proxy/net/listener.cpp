@@ -229,7 +229,7 @@ void Listener::resume() { acceptor_->resume(); }
 void Listener::accept_waiting() { acceptor_->accept_waiting(); }
 std::uint64_t Listener::attempts() const noexcept { return acceptor_->attempts(); }
 
-std::size_t max_sessions_for_rlimit(std::size_t loops) noexcept {
+std::size_t max_sessions_for_rlimit(std::size_t loops, std::size_t each) noexcept {
     // A loop's own descriptors, its listeners, and connections that linger (Stream).
     const rlim_t reserve = 24 + 40 * loops;
     rlimit files{};
@@ -239,8 +239,8 @@ std::size_t max_sessions_for_rlimit(std::size_t loops) noexcept {
         if (setrlimit(RLIMIT_NOFILE, &raised) == 0) files = raised;
     }
     if (files.rlim_cur == RLIM_INFINITY) return std::numeric_limits<std::size_t>::max() / 2;
-    return files.rlim_cur <= reserve + 2 ? 1
-                                         : static_cast<std::size_t>((files.rlim_cur - reserve) / 2);
+    const rlim_t free = files.rlim_cur - std::min(files.rlim_cur, reserve);
+    return std::max<std::size_t>(static_cast<std::size_t>(free / each), 1);
 }
 
 }  // namespace waxseal::net

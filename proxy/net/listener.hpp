@@ -97,9 +97,10 @@ class Listener {
 // listen.
 [[nodiscard]] Error listen_error(const SocketAddress& address, int error);
 
-// How many sessions, with a downstream and an upstream connection each, the process may hold:
-// raises the soft limit of open files to the hard one and leaves 64 for everything else with one
-// loop, and 40 more for each further one.
-[[nodiscard]] std::size_t max_sessions_for_rlimit(std::size_t loops = 1) noexcept;
+// How many sessions, with `each` descriptors (a downstream and an upstream connection, perhaps a
+// temporary file), the process may hold: raises the soft limit of open files to the hard one and
+// leaves 64 for everything else with one loop, and 40 more for each further one.
+[[nodiscard]] std::size_t max_sessions_for_rlimit(std::size_t loops = 1,
+                                                  std::size_t each = 2) noexcept;
 
 }  // namespace waxseal::net

@@ -206,6 +206,8 @@ void Session::flush() {
 // Back-pressure with hysteresis: a body waits above the high mark until the upstream has taken it
 // down to the low one.
 bool Session::body_blocked() {
+    // Behind the message there is only its device's end to be seen.
+    if (transaction_ && transaction_->complete()) return false;
     if (transaction_ && transaction_->stage == Transaction::Stage::go_ahead &&
         !transaction_->verdict)
         return true;
@@ -291,9 +293,9 @@ void Session::finish() {
     pace_alarm_->disarm();
     hold_.stop();
     patience_.reset();
-    if (undelivered_ && !judge_delivery()) lost();
+    if (!judge_delivery()) std::ranges::for_each(undelivered_, [this](auto& one) { lost(one); });
     // Not later: who shares the memory of replies may end before this object does.
-    undelivered_.reset();
+    undelivered_.clear();
     look_.reset();
     retire(reactor_, std::move(login_));
     abandon("aborted");

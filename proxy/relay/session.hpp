@@ -23,6 +23,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "auth/authenticator.hpp"
 #include "base/channel.hpp"
@@ -145,6 +146,7 @@ class Session {
     void on(const smtp::client_event::ResetReply& told);
     void on(smtp::client_event::Closed);
     void on(smtp::client_event::Failed told);
+    void note_slow();
 
     // Towards the downstream: session_security.cpp.
     [[nodiscard]] bool secure();
@@ -196,14 +198,27 @@ class Session {
     void decide(const smtp::Reply& reply);
 
     // The reply: session_reply.cpp.
+    // The reply to a message, written, of which it is not known yet whether it has arrived.
+    struct Undelivered {
+        std::optional<Fingerprint> message{};  // of a 250
+        std::string reply{};
+        Duration waited{};        // the device, for it
+        std::uint64_t heard = 0;  // octets the device had sent until then
+        std::unique_ptr<PendingReply> pending{};
+        unsigned looks = 0;
+        bool repeated = false;  // it is an earlier one's, which is known
+        bool told = false;      // that it is lost
+    };
     [[nodiscard]] std::optional<Fingerprinter> fingerprinter() const;
     [[nodiscard]] bool answered_before();
+    void repeat(const std::string& said);
     void note_gone();
     void watch_delivery(const smtp::Reply& reply, std::string said);
     [[nodiscard]] bool judge_delivery();
     void look_in(Duration delay);
     void look_again();
-    void lost();
+    void arrived(const Undelivered& reply);
+    void lost(Undelivered& reply);
     void answer_recipient(Recipient& recipient, const smtp::Reply& reply);
     void tell_refusals();
     [[nodiscard]] bool refuses(const smtp::Path& forward_path) const;
@@ -243,18 +258,8 @@ class Session {
     std::optional<Pace> pace_;  // of the body that is coming
     std::unique_ptr<Alarm> pace_alarm_;
     Deadline hold_;
-    std::optional<Deadline> patience_;  // of an upstream that waits for the body
-    // A 250 that was written and of which it is not known yet whether it has arrived.
-    struct Undelivered {
-        std::optional<Fingerprint> message{};  // of a 250
-        std::string reply{};
-        Duration waited{};  // the device, for it
-        unsigned looks = 0;
-        std::uint64_t heard = 0;  // octets the device had sent until then
-        std::unique_ptr<PendingReply> pending{};
-        bool told = false;  // that it is lost
-    };
-    std::unique_ptr<Undelivered> undelivered_;
+    std::optional<Deadline> patience_;      // of an upstream that waits for the body
+    std::vector<Undelivered> undelivered_;  // in order; of pipelined messages there may be several
     // For a reply that may not have arrived, or a held message; none until it is needed.
     std::unique_ptr<Alarm> look_;
     std::optional<TimePoint> gone_;  // the device, while the upstream's answer was awaited

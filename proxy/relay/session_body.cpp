@@ -152,6 +152,7 @@ void Session::on(event::BodyEnd end) {
     }
     if (transaction_->verdict) return decide(*std::exchange(transaction_->verdict, std::nullopt));
     transaction_->whole = transaction_->stage == Stage::collect;
+    transaction_->complete_at = reactor_.now();
     if (transaction_->fingerprinter)
         transaction_->fingerprint = transaction_->fingerprinter->finish();
     message_complete();
@@ -213,9 +214,8 @@ void Session::finish_message() {
 bool Session::start_over(std::string_view reason) {
     if (!transaction_ || !transaction_->copy || passes_through()) return false;
     Transaction& transaction = *transaction_;
-    if (transaction.stage == Stage::envelope || transaction.stage == Stage::outcome ||
-        (transaction.stage == Stage::held && !transaction.whole))
-        return false;
+    if (transaction.stage == Stage::envelope || transaction.stage == Stage::outcome) return false;
+    if (transaction.stage == Stage::held) transaction.whole = true;
     const bool sending = transaction.whole && transaction.stage != Stage::held;
     if (sending && transaction.record.connection == replaced) return false;
     log::info("upstream_replaced", {{"session", record_.id},

@@ -182,6 +182,7 @@ void Session::on(const event::MessageReply& told) {
     smtp::Reply reply = for_downstream(told.reply);
     if (told.early) {
         if (reply.transient() && start_over(smtp::summary(told.reply))) return;
+        if (reply.transient()) note_slow();
         drop_connection();
         return decide(reply);
     }
@@ -207,11 +208,17 @@ void Session::on(event::Closed) {
     if (transaction_ && !transaction_->recipients.empty()) connect();
 }
 
+// The upstream has given up a body. Was it for the device's sake?
+void Session::note_slow() {
+    if (transaction_ && transaction_->body_begun && !transaction_->complete() &&
+        silent_for() >= limits::body_pause)
+        services_.slow.note(client_.ip, reactor_.now());
+}
+
 void Session::on(event::Failed told) {
     if (may_replace()) return replace(told.failure);
     if (start_over(told.failure.reason)) return;
-    if (transaction_ && transaction_->body_begun && silent_for() >= limits::body_patience / 2)
-        services_.slow.note(client_.ip, reactor_.now());
+    note_slow();
     log::warn("upstream_failed", {{"session", record_.id},
                                   {"upstream", connection()->provider()->name},
                                   {"cause", to_string(told.failure.kind)},

@@ -33,24 +33,17 @@ struct Recipient {
     std::optional<smtp::Reply> refusal{};  // ours, until it is told in its turn
 };
 
-// A message whose device has gone before the upstream's answer: others that offer the same one wait
-// for what becomes of it. Nothing does, unless it is said.
+// A pend(), to be ended: others that offer the same message wait for what becomes of this one.
 class PendingReply {
   public:
     PendingReply(LostReplies& replies, const Fingerprint& message)
-        : replies_(&replies), message_(message) {
-        replies.pend(message);
-    }
-    ~PendingReply() {
-        if (replies_ != nullptr) replies_->forget(message_);
-    }
+        : replies_(replies), message_(message) {}
+    ~PendingReply() { replies_.end_pend(message_); }
     PendingReply(const PendingReply&) = delete;
     PendingReply& operator=(const PendingReply&) = delete;
-    // Somebody else says what has become of it.
-    void hand_over() noexcept { replies_ = nullptr; }
 
   private:
-    LostReplies* replies_;
+    LostReplies& replies_;
     Fingerprint message_;
 };
 
@@ -86,6 +79,7 @@ struct Transaction {
     std::optional<std::size_t> next_reply;
     std::optional<smtp::Reply> verdict;  // known before the body's end: what it will get there
     TimePoint since;                     // the phase under way
+    TimePoint complete_at{};             // all of the message was there
     bool body_begun = false;             // part of it may be with the upstream
     std::optional<message::HeaderEditor> editor;
     // All that has come of the body so far; none: it is not kept.
@@ -104,6 +98,10 @@ struct Transaction {
     void add_refused(Recipient recipient) {
         recipients.push_back(std::move(recipient));
         if (next_reply) skip_refused();
+    }
+    // The device has said all of it, and waits for its answer.
+    [[nodiscard]] bool complete() const noexcept {
+        return whole || stage == Stage::held || stage == Stage::outcome;
     }
     [[nodiscard]] bool awaits_reply() const noexcept {
         return next_reply && *next_reply < recipients.size();

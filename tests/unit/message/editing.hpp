@@ -15,8 +15,8 @@ namespace waxseal::testing {
 
 struct Edited {
     std::string message;
-    std::string repairs;  // with commas between
-    std::string untouched;
+    std::string repairs;    // with commas between
+    std::string untouched;  // why, or "refused"
 };
 
 inline std::string joined(Repairs repairs) {
@@ -32,7 +32,8 @@ Edited edit_pieces(const Pieces& pieces, const message::Edits& edits) {
     std::string result;
     for (const std::string_view piece : pieces) result += editor.edit(piece);
     result += editor.finish();
-    return {result, joined(editor.repairs()), std::string(editor.untouched())};
+    return {result, joined(editor.repairs()),
+            std::string(editor.refused() ? "refused" : editor.untouched())};
 }
 
 inline Edited edit(std::string_view message, const message::Edits& edits) {

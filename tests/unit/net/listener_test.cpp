@@ -208,7 +208,10 @@ TEST_CASE("the session cap follows the limit of open files, which is raised firs
     rlimit after{};
     REQUIRE(getrlimit(RLIMIT_NOFILE, &after) == 0);
     CHECK(after.rlim_cur == before.rlim_max);
-    if (before.rlim_max != RLIM_INFINITY) CHECK(sessions == (before.rlim_max - 64) / 2);
+    if (before.rlim_max == RLIM_INFINITY) return;
+    CHECK(sessions == (before.rlim_max - 64) / 2);
+    CHECK(max_sessions_for_rlimit(1, 3) == (before.rlim_max - 64) / 3);
+    CHECK(max_sessions_for_rlimit(1'000'000) == 1);
 }
 
 }  // namespace waxseal::net::testing

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "smtp/base64.hpp"
 #include "unit/support/invariants.hpp"
 #include "unit/support/world.hpp"
 
@@ -19,14 +20,19 @@ constexpr std::string_view sent = "250 2.0.0 Ok: queued as ";
 struct Remembering : World {
     Remembering() { settings->messages.lost_reply_memory = 10min; }
 
-    Device& offer(const std::string& body = "Alarm\r\n", const std::string& to = "b",
-                  bool deaf = false) {
-        Device& device = connect();
-        if (deaf) device.wire->lose_output();
-        device.say("EHLO alarm\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<" + to +
-                   "@example.com>\r\n");
+    Device& offer(const std::string& body = "Alarm\r\n", const std::string& to = "<b@example.com>",
+                  const std::string& from = "<a@example.com>",
+                  const std::string& address = "192.0.2.1") {
+        Device& device = connect(false, address);
+        device.say("EHLO alarm\r\nMAIL FROM:" + from + "\r\nRCPT TO:" + to + "\r\n");
         device.say("DATA\r\n");
         device.say(body + ".\r\n");
+        return device;
+    }
+    // Gives up, and its system answers what comes then with RST.
+    Device& give_up(Device& device) {
+        device.wire->lose_output();
+        device.hang_up();
         return device;
     }
     // Gives up before the upstream has answered, which it then does.
@@ -72,7 +78,12 @@ TEST_CASE("lost reply: the same message again gets it, and is not sent") {
 TEST_CASE("lost reply: told again as often as it is lost") {
     Remembering world;
     world.give_up();
-    world.offer("Alarm\r\n", "b", true).hang_up();
+    Device& deaf = world.connect();
+    deaf.wire->lose_output();
+    deaf.say("EHLO alarm\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\n");
+    deaf.say("DATA\r\n");
+    deaf.say("Alarm\r\n.\r\n");
+    deaf.hang_up();
     world.reactor.advance(3s);
     CHECK(world.offer().last().starts_with("250 2.0.0 Accepted before"));
     CHECK(world.completed() == 1);
@@ -81,9 +92,50 @@ TEST_CASE("lost reply: told again as often as it is lost") {
 TEST_CASE("lost reply: any difference makes it another message") {
     Remembering world;
     world.give_up();
+    const std::string body = "Alarm\r\n", to = "<b@example.com>", from = "<a@example.com>";
     CHECK(world.offer("Alarm!\r\n").last().starts_with(sent));
-    CHECK(world.offer("Alarm\r\n", "c").last().starts_with(sent));
-    CHECK(world.completed() == 3);
+    CHECK(world.offer(body, "<c@example.com>").last().starts_with(sent));
+    CHECK(world.offer(body, to + " NOTIFY=FAILURE").last().starts_with(sent));
+    CHECK(world.offer(body, to, "<c@example.com>").last().starts_with(sent));
+    CHECK(world.offer(body, to, from + " RET=HDRS").last().starts_with(sent));
+    CHECK(world.offer(body, to, from, "192.0.2.2").last().starts_with(sent));
+    world.settings->listener = "127.0.0.1:2526";
+    CHECK(world.offer().last().starts_with(sent));
+    world.settings->listener = "127.0.0.1:2525";
+    CHECK(world.completed() == 8);
+    // But not a size that is said, or is not.
+    CHECK(world.offer(body, to, from + " SIZE=7").last().starts_with("250 2.0.0 Accepted before"));
+    CHECK(world.completed() == 8);
+}
+
+TEST_CASE("lost reply: of another user it is another message") {
+    Remembering world;
+    auth::AuthenticatorOptions options;
+    options.mode = auth::Mode::local;
+    std::vector<auth::User> users;
+    for (const char* name : {"one", "two"})
+        users.push_back({name, auth::Verifier(Secret("s3cret")), {}, {}, ""});
+    options.users = std::make_shared<const auth::Users>(std::move(users));
+    options.hostname = "relay.test";
+    options.seed = Secret(std::string(32, 's'));
+    world.settings->authenticator = std::make_shared<const auth::Authenticator>(std::move(options));
+    world.settings->server.auth_mechanisms = {"PLAIN"};
+    const auto as = [&](const std::string& user) -> Device& {
+        Device& device = world.connect();
+        device.say("EHLO alarm\r\n");
+        const std::string login = '\0' + user + '\0' + "s3cret";
+        CHECK(device.say("AUTH PLAIN " + smtp::base64_encode(login) + "\r\n").starts_with("235 "));
+        device.say("MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\n");
+        device.say("DATA\r\n");
+        device.say("Alarm\r\n.\r\n");
+        return device;
+    };
+    world.upstream.deviations.push_back({.step = Step::message});
+    world.give_up(as("one"));
+    world.upstream.say(0, "250 2.0.0 Ok: queued as X\r\n");
+    world.reactor.advance(3s);
+    CHECK(as("two").last().starts_with(sent));
+    CHECK(as("one").last().starts_with("250 2.0.0 Accepted before"));
 }
 
 TEST_CASE("lost reply: forgotten after its time") {
@@ -134,6 +186,114 @@ TEST_CASE("lost reply: one that comes again before the first is answered waits f
     }
     again.say("QUIT\r\n");
     CHECK(listed(check_all(world)) == "");
+}
+
+TEST_CASE("lost reply: however often it is offered meanwhile, and in whatever phase it looks") {
+    for (const Duration phase : {0ms, 10ms, 20ms, 30ms, 40ms, 49ms}) {
+        CAPTURE(phase.count());
+        Remembering world;
+        world.give_up("");
+        for (int i = 0; i < 4; ++i) {
+            world.give_up(world.offer());
+            world.reactor.advance(517ms + phase);
+        }
+        Device& last = world.offer();
+        world.reactor.advance(phase);
+        world.upstream.say(0, "250 2.0.0 Ok: queued as X\r\n");
+        world.reactor.run_until_idle();
+        world.reactor.advance(10s);
+        CHECK(last.last().starts_with("250 2.0.0 Accepted before"));
+        CHECK(world.completed() == 1);
+        last.say("QUIT\r\n");
+        Device& other = world.offer();
+        CHECK(other.last().starts_with(sent));
+        other.say("QUIT\r\n");
+        CHECK(listed(check_all(world)) == "");
+    }
+}
+
+TEST_CASE("lost reply: when the first is refused, one of those that wait goes on") {
+    Remembering world;
+    world.give_up("");
+    for (int i = 0; i < 3; ++i) {
+        world.give_up(world.offer());
+        world.reactor.advance(517ms);
+    }
+    Device& last = world.offer();
+    // Of the next that goes up the answer takes its time, too.
+    world.upstream.deviations.push_back({.step = Step::message});
+    world.upstream.say(0, "451 4.3.0 Later\r\n");
+    world.reactor.run_until_idle();
+    world.reactor.advance(3s);
+    CHECK_FALSE(last.last().starts_with("250 2.0.0"));
+    for (std::size_t i = 1; i < world.upstream.connections(); ++i)
+        if (!world.upstream[i].messages.empty()) world.upstream.say(i, "250 2.0.0 Ok: second\r\n");
+    world.reactor.run_until_idle();
+    world.reactor.advance(3s);
+    CHECK(last.last().starts_with("250 2.0.0 "));
+    // The one that was refused, and one more.
+    CHECK(world.completed() == 2);
+}
+
+TEST_CASE(
+    "lost reply: a device that gives up while its collected message is being sent is seen to") {
+    Remembering world;
+    world.settings->messages.buffer = relay::Buffer::whole;
+    std::string large;
+    while (large.size() < 300'000) large += std::string(70, 'x') + "\r\n";
+    // The upstream takes a part of it, and for the time being no more.
+    Device& device = world.connect();
+    device.say("EHLO alarm\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\n");
+    world.upstream.last().wire->set_window(100'000);
+    device.say("DATA\r\n");
+    device.say(large + ".\r\n");
+    world.give_up(device);
+    world.reactor.advance(3s);
+    Device& again = world.offer(large);
+    world.reactor.advance(1s);
+    CHECK(world.completed() == 0);
+    world.upstream[0].wire->widen_window(1'000'000);
+    world.reactor.run_until_idle();
+    world.reactor.advance(3s);
+    CHECK(again.last().starts_with("250 2.0.0 Accepted before"));
+    CHECK(world.completed() == 1);
+}
+
+TEST_CASE("lost reply: of two messages that were pipelined none is forgotten") {
+    Remembering world;
+    Device& device = world.connect();
+    device.say("EHLO alarm\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\n");
+    device.say("DATA\r\n");
+    device.wire->set_delivery(Delivery::pending);
+    device.say(
+        "One\r\n.\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\nDATA\r\n"
+        "Two\r\n.\r\n");
+    CHECK(world.completed() == 2);
+    world.reactor.advance(20ms);
+    device.wire->lose_output();
+    device.hang_up(EndOfInput::failed);
+    world.reactor.advance(3s);
+    CHECK(world.log.count("client_gone_after_eod") == 2);
+    CHECK(world.offer("One\r\n").last().starts_with("250 2.0.0 Accepted before"));
+    CHECK(world.offer("Two\r\n").last().starts_with("250 2.0.0 Accepted before"));
+    CHECK(world.completed() == 2);
+}
+
+TEST_CASE("lost reply: one that is held has its copy, whatever its upstream does meanwhile") {
+    Remembering world;
+    world.settings->messages.buffer = relay::Buffer::automatic;
+    world.give_up("");
+    Device& again = world.offer();
+    REQUIRE(world.upstream.connections() == 2);
+    world.upstream[1].wire->end(EndOfInput::clean);
+    world.reactor.run_until_idle();
+    world.reactor.advance(1s);
+    CHECK(again.last().starts_with("354 "));
+    world.upstream.say(0, "451 4.3.0 Later\r\n");
+    world.reactor.run_until_idle();
+    world.reactor.advance(3s);
+    CHECK(again.last().starts_with(sent));
+    CHECK(world.completed() == 2);
 }
 
 TEST_CASE("lost reply: a device that has only ended its half is not gone") {

@@ -118,12 +118,12 @@ class World {
     [[nodiscard]] FakeDialer& dialer(std::size_t i = 0) const {
         return static_cast<FakeDialer&>(*provider(i).dialer);
     }
-    Device& connect(bool writes_at_once = false) {
+    Device& connect(bool writes_at_once = false, std::string_view address = "192.0.2.1") {
         Wire::Options options = wire_options;
         options.writes_at_once = writes_at_once;
         auto wire = Wire::make(reactor, options);
         devices.push_back(std::make_unique<Device>(reactor, wire));
-        proxy->accept(wire->channel(), *parse_ip("192.0.2.1"),
+        proxy->accept(wire->channel(), *parse_ip(address),
                       {settings, {*parse_network("192.0.2.0/24")}, {1000, 100}});
         devices.back()->listen();
         return *devices.back();
