@@ -9,6 +9,7 @@ import pytest
 
 from support.mailbox import body_hash
 from support.messages import big_body, message
+from support.proxy import DEVICE
 
 BODY = b"Scanned page.\r\n.a dot\r\n.\r\n..\r\n\r\nend\r\n"
 
@@ -17,7 +18,7 @@ BODY = b"Scanned page.\r\n.a dot\r\n.\r\n..\r\n\r\nend\r\n"
 def relay(request, waxseal, endpoint):
     """A proxy and the mailbox behind it."""
     upstream = endpoint(request.param)
-    proxy = waxseal(upstream)
+    proxy = waxseal(upstream, listen=DEVICE)
     proxy.mailbox = upstream.mailbox
     return proxy
 
@@ -117,7 +118,7 @@ def test_a_device_that_says_helo_and_never_quit(relay, token):
 def test_smtp_source_fifty_sessions(waxseal, endpoint, token):
     """500 messages over 50 sessions at a time: each arrives, none twice. -N numbers the recipients."""
     upstream = endpoint("postfix-smtps")
-    proxy = waxseal(upstream, {"max_connections": 50})
+    proxy = waxseal(upstream, {"max_connections": 50}, listen=DEVICE)
     client("smtp-source", "-s", 50, "-m", 500, "-c", "-N", "-S", token, "-l", 4096, "-f", "device@example.test",
            "-t", "inbox@example.test", f"127.0.0.1:{proxy.port}")
     mails = upstream.mailbox.wait(token, 500, timeout=120)
@@ -133,7 +134,7 @@ def test_smtp_source_fifty_sessions(waxseal, endpoint, token):
 def test_smtp_source_waits_for_slots(waxseal, endpoint, token):
     """50 sessions and 10 upstream connections (the default): the rest wait their turn, within timeouts.queue."""
     upstream = endpoint("postfix-starttls")
-    proxy = waxseal(upstream)
+    proxy = waxseal(upstream, listen=DEVICE)
     client("smtp-source", "-s", 50, "-m", 200, "-N", "-S", token, "-f", "device@example.test",
            "-t", "inbox@example.test", f"127.0.0.1:{proxy.port}")
     mails = upstream.mailbox.wait(token, 200, timeout=120)

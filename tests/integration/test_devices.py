@@ -7,9 +7,8 @@ import pytest
 from support import dialog, servers
 from support.messages import big_body, message, stuff
 from support.net import wait_until
+from support.proxy import DEVICE
 from support.upstream import finish
-
-DEVICE = {"kind": "device"}
 
 
 def repaired_dialogs():

@@ -71,7 +71,7 @@ def relays(workspace, endpoint, certificate):
         directory = os.path.join(workspace, f"matrix-{next(numbers)}")
         os.makedirs(directory)
         tables = {
-            "listen": [listen_table(configuration, certificate)],
+            "listen": [proxy.DEVICE | listen_table(configuration, certificate)],
             "upstream": [proxy.upstream_table(directory, upstream, **upstream_changes(configuration, directory))],
         } | user_tables(configuration, directory)
         if matrix.refused(configuration) and check_refuses(configuration, directory, tables):

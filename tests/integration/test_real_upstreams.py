@@ -4,6 +4,7 @@ import pytest
 
 from support.mailbox import body_hash
 from support.messages import big_body, message, stuff
+from support.proxy import DEVICE
 
 ENDPOINTS = ["postfix-starttls", "postfix-smtps", "dovecot-starttls", "dovecot-implicit", "exim-starttls", "exim-implicit"]
 BODY = b"A line.\r\n.one dot\r\n..two dots\r\n.\x2e.\r\n\r\nthe last line\r\n"
@@ -13,7 +14,7 @@ BODY = b"A line.\r\n.one dot\r\n..two dots\r\n.\x2e.\r\n\r\nthe last line\r\n"
 @pytest.mark.parametrize("name", ENDPOINTS)
 def test_message_arrives_unchanged(waxseal, endpoint, token, name, mechanism):
     upstream = endpoint(name)
-    proxy = waxseal(upstream, {"auth": mechanism})
+    proxy = waxseal(upstream, {"auth": mechanism}, listen=DEVICE)
     with proxy.client() as client:
         client.ehlo()
         reply = client.transaction(stuff(message(token, BODY)))
@@ -50,7 +51,7 @@ def test_upstream_saw_tls_our_name_and_the_account(waxseal, endpoint, token, nam
 def test_wrong_password_is_our_problem_not_the_devices(waxseal, endpoint, token, name):
     upstream = endpoint(name)
     upstream.password = "wrong"
-    proxy = waxseal(upstream)
+    proxy = waxseal(upstream, listen=DEVICE)
     with proxy.client() as client:
         client.ehlo()
         assert client.transaction(message(token)).status == "451 4.7.0"

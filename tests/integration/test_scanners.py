@@ -8,6 +8,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from support.proxy import DEVICE
+
 KINDS = {"ECDSA": "ec", "RSA": "rsa2048"}
 NO_LIMITS = {"limits": {"max_errors": 10000, "max_sessions_per_client": 500}}
 SCANS = [(tls, way, kind, legacy) for tls, way in (("implicit", "implicit"), ("starttls", "starttls"), ("auto", "implicit"))
@@ -19,7 +21,7 @@ WEAK = re.compile(r"NULL|EXP|RC4|RC2|DES|MD5|anon|ADH|AECDH|SEED|IDEA|CAMELLIA|A
 @pytest.fixture
 def listener(tls_listener, authority):
     def make(tls, kind, **listen):
-        return tls_listener(tls, own=authority.leaf(key=KINDS[kind]), tables=NO_LIMITS, **listen)
+        return tls_listener(tls, own=authority.leaf(key=KINDS[kind]), tables=NO_LIMITS, **DEVICE, **listen)
 
     return make
 

@@ -15,7 +15,7 @@ import pytest
 from support import certificates, servers
 from support.net import free_port, wait_until
 from support.process import Process
-from support.proxy import beside
+from support.proxy import DEVICE, beside
 
 SESSIONS = 100
 TO_SINK = 10_000
@@ -90,7 +90,7 @@ def accepted(proxy, count):
 @pytest.mark.parametrize("tls, keywords, count", [("implicit", ["CHUNKING"], TO_SINK), ("starttls", [], TO_SINK // 10)])
 def test_into_a_counting_sink(waxseal, sink, token, tls, keywords, count):
     upstream = sink(tls, keywords)
-    proxy = waxseal(upstream, limits=LIMITS, log_level="info")
+    proxy = waxseal(upstream, listen=DEVICE, limits=LIMITS, log_level="info")
     proxy.wait_offer("8BITMIME")
     source(proxy.port, count, token)
 
@@ -106,7 +106,7 @@ def test_into_a_counting_sink(waxseal, sink, token, tls, keywords, count):
 
 @pytest.mark.slow
 def test_into_a_real_postfix(waxseal, postfix_alone, token):
-    proxy = waxseal(postfix_alone.endpoints()["postfix-smtps"], limits=LIMITS, log_level="info")
+    proxy = waxseal(postfix_alone.endpoints()["postfix-smtps"], listen=DEVICE, limits=LIMITS, log_level="info")
     proxy.wait_offer("8BITMIME")
     source(proxy.port, TO_POSTFIX, token)
 

@@ -92,12 +92,15 @@ def upstream_table(directory, upstream, **changes):
     return {key: value for key, value in table.items() if value is not None}
 
 
+DEVICE = {"kind": "device"}  # the default, as devices and real clients meet it
+
+
 class Waxseal:
     """One running proxy. `configuration` is a dict like the TOML file; the first listener gets the port when it has no
     address. prefix: a command in front of it, such as prlimit. log_level, log_format: None leaves them to the file.
 
-    Listeners are strict, but for line ends, unless the configuration says kind = "device": what a test sends is then what
-    has to arrive, octet for octet."""
+    Listeners are strict, but for line ends, unless the configuration says kind: what a test sends is then what has to
+    arrive, octet for octet."""
 
     KIND = {"kind": "strict", "line_endings": "repair"}
 
