@@ -108,6 +108,27 @@ TEST_CASE("buffer whole: an upstream that is lost while it takes the message is 
     }
 }
 
+TEST_CASE("buffer whole: lost twice while it takes the message is a failure") {
+    Buffered world(relay::Buffer::whole);
+    world.to_body();
+    world.device->say(lines(300'000));
+    world.upstream.deviations = {{.step = Step::body, .then = Then::reset},
+                                 {.step = Step::body, .then = Then::reset}};
+    CHECK(world.device->say(".\r\n").starts_with("451 4.4.2 "));
+    CHECK(world.upstream.connections() == 2);
+}
+
+TEST_CASE("buffer whole: what can not be read any more is not completed") {
+    Buffered world(relay::Buffer::whole);
+    world.to_body();
+    world.device->say(lines(2'000'000));
+    world.spills.until_failure = 0;
+    CHECK(world.device->say(".\r\n").starts_with("452 4.3.1 "));
+    CHECK(world.upstream.last().wire->fate() != Fate::open);
+    CHECK(world.upstream.last().messages.empty());
+    CHECK(world.log.count("spool_failed") == 1);
+}
+
 TEST_CASE("buffer whole: lost after the end mark is unknown, and not sent again") {
     Buffered world(relay::Buffer::whole);
     world.to_body();
@@ -145,6 +166,19 @@ TEST_CASE("buffer auto: its patience is not tried") {
     CHECK(world.device->say(".\r\n") == "250 2.0.0 Ok: queued as 1\r\n");
     CHECK(world.upstream.connections() == 2);
     world.expect(line + line);
+}
+
+TEST_CASE("buffer auto: a device that has to wait for the upstream tries nobody's patience") {
+    Buffered world(relay::Buffer::automatic);
+    world.to_body();
+    world.upstream.last().wire->set_window(10'000);
+    world.device->say(lines(900'000));
+    world.reactor.advance(30s);
+    CHECK(world.upstream.connections() == 1);
+    CHECK(world.upstream.last().wire->fate() == Fate::open);
+    world.upstream.last().wire->widen_window(10'000'000);
+    CHECK(world.device->say(line + ".\r\n") == "250 2.0.0 Ok: queued as 1\r\n");
+    world.expect(lines(900'000) + line);
 }
 
 TEST_CASE("buffer auto: what is quick is streamed, and a refusal in the middle stays one") {

@@ -332,6 +332,38 @@ TEST_CASE("lost reply: nobody has noticed that the device is gone") {
     }
 }
 
+TEST_CASE("lost reply: a device that goes on has heard it, whatever its system says") {
+    Remembering world;
+    world.upstream.deviations.push_back({.step = Step::message});
+    Device& device = world.offer();
+    device.wire->set_delivery(Delivery::pending);
+    world.upstream.say(0, "250 2.0.0 Ok: queued as X\r\n");
+    world.reactor.run_until_idle();
+    device.say("NOOP\r\n");
+    world.reactor.advance(3s);
+    CHECK(world.log.count("client_gone_after_eod") == 0);
+    CHECK(world.offer().last().starts_with(sent));
+}
+
+TEST_CASE("lost reply: while it is not known whether it has arrived, the message waits") {
+    for (const Delivery outcome : {Delivery::failed, Delivery::arrived}) {
+        Remembering world;
+        world.upstream.deviations.push_back({.step = Step::message});
+        Device& device = world.offer();
+        device.hang_up();
+        device.wire->set_delivery(Delivery::pending);
+        world.upstream.say(0, "250 2.0.0 Ok: queued as X\r\n");
+        world.reactor.run_until_idle();
+        Device& again = world.offer();
+        world.reactor.advance(1s);
+        CHECK(again.last().starts_with("354 "));
+        device.wire->set_delivery(outcome);
+        world.reactor.advance(1s);
+        CHECK(again.last().starts_with(outcome == Delivery::failed ? "250 2.0.0 Accepted before"
+                                                                   : sent));
+    }
+}
+
 TEST_CASE("lost reply: the slowest phase is named") {
     Remembering world;
     world.give_up();
