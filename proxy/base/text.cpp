@@ -88,6 +88,12 @@ std::string hex_escape(std::string_view octets) {
 
 }  // namespace
 
+void append_hex(std::string& text, char mark, char octet) {
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    const auto value = static_cast<unsigned char>(octet);
+    text.append({mark, digits[value >> 4U], digits[value & 0x0FU]});
+}
+
 std::string to_upper(std::string_view text) { return mapped(text, upper); }
 
 std::string to_lower(std::string_view text) { return mapped(text, lower); }

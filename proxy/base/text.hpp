@@ -21,6 +21,9 @@ namespace waxseal::text {
 }
 [[nodiscard]] constexpr bool alnum(char c) noexcept { return alpha(c) || digit(c); }
 
+// "=C3": `mark`, then the octet in two digits, upper case (quoted-printable, xtext, percent).
+void append_hex(std::string& text, char mark, char octet);
+
 [[nodiscard]] std::string to_upper(std::string_view text);
 [[nodiscard]] std::string to_lower(std::string_view text);
 // Equal without regard to ASCII case.

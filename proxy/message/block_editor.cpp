@@ -106,9 +106,8 @@ void BlockEditor::look() {
         if (blank(field->body)) continue;
         filled_[once_index(field->name)] = true;
         if (missing == nullptr) continue;
-        if (missing == &from_ && !from_.present && rewritten(*field) &&
-            lists_mailboxes(repaired(reply_to_.name, field->body)))
-            reply_to_.body = trimmed(field->body);
+        if (missing == &from_ && !from_.present && rewritten(*field))
+            reply_to_.body = reply_to(field->body, repaired(reply_to_.name, field->body));
         missing->present = true;
     }
 }

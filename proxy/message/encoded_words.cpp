@@ -34,16 +34,14 @@ std::size_t q_size(std::string_view utf8) {
 std::size_t b_size(std::size_t octets) { return (octets + 2) / 3 * 4; }
 
 std::string q_encode(std::string_view utf8) {
-    constexpr std::string_view digits = "0123456789ABCDEF";
     std::string result;
     for (const char c : utf8) {
-        const auto octet = static_cast<unsigned char>(c);
         if (plain(c))
             result += c;
         else if (c == ' ')
             result += '_';
         else
-            result.append({'=', digits[octet >> 4], digits[octet & 0x0F]});
+            text::append_hex(result, '=', c);
     }
     return result;
 }

@@ -84,6 +84,16 @@ bool is_addr_spec(std::string_view text) {
     return local && is_domain(text.substr(at + 1));
 }
 
+std::string as_addr_spec(std::string_view text) {
+    if (is_addr_spec(text)) return std::string(text);
+    const std::size_t at = text.find('@');
+    const std::string_view local = text.substr(0, at);
+    if (at == std::string_view::npos || local.empty() || !std::ranges::all_of(local, phrase_octet))
+        return {};
+    std::string quoted = '"' + std::string(local) + '"' + std::string(text.substr(at));
+    return is_addr_spec(quoted) ? quoted : std::string();
+}
+
 std::optional<std::string_view> only_mailbox(std::string_view text) {
     if (!clear(text)) return std::nullopt;
     text = without_comment(trimmed(text));

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace waxseal::message {
@@ -14,6 +15,10 @@ namespace waxseal::message {
 // Dot-atom or quoted-string, one "@", dot-atom or literal; no comments, no white space outside of
 // quotes. UTF-8 where it is printable.
 [[nodiscard]] bool is_addr_spec(std::string_view text);
+
+// The addr-spec that such a text can only be meant as: itself, or with quotes around a local part
+// of atoms and dots in whatever order ("host.@example.com"); empty: none.
+[[nodiscard]] std::string as_addr_spec(std::string_view text);
 
 // The addr-spec of a text, unfolded, that is one mailbox and nothing else.
 [[nodiscard]] std::optional<std::string_view> only_mailbox(std::string_view text);

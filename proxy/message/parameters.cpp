@@ -98,14 +98,12 @@ bool never_extended(std::string_view name) {
 }
 
 std::string percent(std::string_view octets) {
-    constexpr std::string_view digits = "0123456789ABCDEF";
     std::string result;
     for (const char c : octets) {
-        const auto octet = static_cast<unsigned char>(c);
         if (attribute_octet(c))
             result += c;
         else
-            result.append({'%', digits[octet >> 4], digits[octet & 0x0F]});
+            text::append_hex(result, '%', c);
     }
     return result;
 }

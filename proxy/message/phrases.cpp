@@ -89,14 +89,12 @@ std::string quoted(std::string_view text) {
 
 // An encoded word that no display name may hold, as it has specials in clear.
 std::string mended(std::string_view word) {
-    constexpr std::string_view digits = "0123456789ABCDEF";
     std::string result;
     for (const char c : word) {
-        const auto octet = static_cast<unsigned char>(c);
         if (specials.find(c) == std::string_view::npos && c != '"')
             result += c;
         else
-            result.append({'=', digits[octet >> 4], digits[octet & 0x0F]});
+            text::append_hex(result, '=', c);
     }
     return result;
 }

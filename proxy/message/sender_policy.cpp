@@ -56,14 +56,19 @@ std::string_view first_name(std::string_view body) {
     return trimmed(body.substr(element->begin, element->angle - element->begin));
 }
 
-bool lists_mailboxes(std::string_view body) {
-    AddressReader reader(body);
-    bool any = false;
+std::string reply_to(std::string_view from, std::string_view repaired) {
+    AddressReader reader(repaired);
+    std::size_t elements = 0;
+    bool plain = true;
+    std::string address;
     while (const auto element = reader.next()) {
-        if (!plain_address(body, *element)) return false;
-        any = true;
+        plain = plain && plain_address(repaired, *element);
+        address = address_of(repaired, *element);
+        ++elements;
     }
-    return any && reader.understood();
+    if (elements == 0 || !reader.understood()) return {};
+    if (plain) return std::string(trimmed(from));
+    return elements == 1 ? as_addr_spec(address) : std::string();
 }
 
 }  // namespace waxseal::message

@@ -34,7 +34,8 @@ class SenderPolicy {
 // The display name of the first mailbox, as it is written.
 [[nodiscard]] std::string_view first_name(std::string_view body);
 
-// Whether a body is a list of at least one mailbox, and nothing else: one to reply to.
-[[nodiscard]] bool lists_mailboxes(std::string_view body);
+// What of a From that is rewritten is to stand in Reply-To: all of it, if it lists mailboxes and
+// nothing else; or its only address (mailbox.hpp, as_addr_spec). Empty: nothing can.
+[[nodiscard]] std::string reply_to(std::string_view from, std::string_view repaired);
 
 }  // namespace waxseal::message

@@ -221,15 +221,13 @@ std::expected<RcptParameters, Reply> parse_rcpt_parameters(std::string_view text
 bool valid_xtext(std::string_view text) noexcept { return xtext_length(text).has_value(); }
 
 std::string xtext(std::string_view octets) {
-    constexpr std::string_view digits = "0123456789ABCDEF";
     std::string out;
     for (const char c : octets) {
         if (c >= '!' && c <= '~' && c != '+' && c != '=') {
             out += c;
-            continue;
+        } else {
+            text::append_hex(out, '+', c);
         }
-        const auto octet = static_cast<unsigned char>(c);
-        out.append(1, '+').append(1, digits[octet >> 4]).append(1, digits[octet & 0x0F]);
     }
     return out;
 }

@@ -180,9 +180,9 @@ def test_parameters_are_rebuilt(waxseal, scripted):
     proxy.wait_offer("DSN")
     with proxy.client() as client:
         client.ehlo()
-        line = "mail from: <a@example.test>  RET=hdrs ENVID=QQ314159 AUTH=admin@example.test SIZE=100"
+        line = "mail from:<a@example.test>  RET=hdrs ENVID=QQ314159 AUTH=admin@example.test SIZE=100"
         assert client.command(line).code == 250
-        assert client.command("rcpt to: <@evil.example:b@example.test> NOTIFY=failure,SUCCESS ORCPT=rfc822;b@example.test").code == 250
+        assert client.command("rcpt to:<@evil.example:b@example.test> NOTIFY=failure,SUCCESS ORCPT=rfc822;b@example.test").code == 250
         assert client.command("DATA").code == 354
         assert client.finish(message("parameters")).code == 250
     sent = upstream.messages[0]

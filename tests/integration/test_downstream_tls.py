@@ -174,14 +174,16 @@ def test_credentials_in_clear_stay_out_of_the_log(tls_listener):
 # Two on one port
 
 
-def test_auto_greets_who_waits_and_hears_who_speaks_first(tls_listener, authority):
-    """HELO before the greeting is answered behind it, as anywhere."""
+def test_auto_greets_who_waits_and_refuses_who_does_not(tls_listener, authority):
+    """EHLO before the greeting that is held back gets a refusal in its place."""
     proxy = tls_listener("auto")
     with proxy.client() as client:
         mail_passes(client)
     with proxy.client(greeting=False) as client:
         client.send(b"EHLO device.example\r\n")
-        assert [reply.code for reply in client.replies(2)] == [220, 250]
+        assert client.reply().status == "554 5.5.0"
+        assert client.closed()
+    assert 'tls = "auto"' in proxy.wait_event("protocol_violation", reason="data sent before the greeting")["hint"]
     with proxy.client(tls=authority.client_context()) as client:
         mail_passes(client)
     ends = [proxy.wait_event("session_end", count=3), *proxy.events("session_end")][1:]
