@@ -99,7 +99,8 @@ void BlockEditor::look() {
         message_id_.body = edits_.message_id;
         from_.body = edits_.from;
     }
-    if (policy_.rewrites()) from_.body = edits_.sender;
+    if (policy_.rewrites() && !(edits_.repair && policy_.may_stay(edits_.from)))
+        from_.body = edits_.sender;
     std::string_view fields = message_.fields;
     while (const auto field = take_field(fields)) {
         Missing* missing = missing_of(field->name);
@@ -110,6 +111,8 @@ void BlockEditor::look() {
             reply_to_.body = reply_to(field->body, repaired(reply_to_.name, field->body));
         missing->present = true;
     }
+    if (policy_.rewrites() && !from_.present && from_.body == edits_.sender)
+        reply_to_.body = edits_.reply_to;
 }
 
 void BlockEditor::mbox() {

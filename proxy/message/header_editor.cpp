@@ -83,7 +83,7 @@ std::string_view HeaderEditor::State::edited() {
 
 HeaderEditor::HeaderEditor(Edits edits) : state_(std::make_unique<State>()) {
     assert(one_line(edits.date) && one_line(edits.message_id) && one_line(edits.from));
-    assert(one_line(edits.sender) && folded(edits.received));
+    assert(one_line(edits.sender) && one_line(edits.reply_to) && folded(edits.received));
     state_->edits = std::move(edits);
 }
 

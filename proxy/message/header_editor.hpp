@@ -33,6 +33,8 @@ struct Edits {
     std::string date;        // RFC 5322 3.3 date-time, for a missing Date; empty: none is added
     std::string message_id;  // "<…@…>", for a missing Message-ID; empty: none is added
     std::string from;        // addr-spec, for a missing From; empty: none is added
+    // Addr-spec for Reply-To, where a missing From becomes the sender's; empty: none is added.
+    std::string reply_to;
     // Addr-spec that From and Sender are to have, with the original in Reply-To if there is none;
     // empty: they are kept.
     std::string sender;

@@ -54,6 +54,7 @@ std::optional<message::Edits> edits_for(const MessagePolicy& policy, const Occas
     }
     if (rewrites) {
         edits.sender = on.rule->envelope.address();
+        if (on.said != on.rule->envelope) edits.reply_to = on.said.address();
         edits.own_domains = on.rule->own_domains;
     }
     edits.utf8_headers = on.utf8_headers;

@@ -40,6 +40,7 @@ struct MessagePolicy {
 
 // What the edits of one message depend on beside the policy.
 struct Occasion {
+    const smtp::Path& said;          // the reverse-path, by the device
     const smtp::Path& reverse_path;  // as it goes up
     const auth::SenderRule* rule;    // null: none
     std::string_view hostname;       // ours

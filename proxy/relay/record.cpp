@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t transactions_kept = 50;
 constexpr std::size_t octets_kept = 64 * 1024;
 constexpr std::size_t recipients_kept = 100;
+constexpr std::size_t refusals_kept = 10;
 constexpr std::size_t text_kept = 512;
 
 void keep(std::string& where, std::string text) {
@@ -39,6 +40,7 @@ log::Fields describe(const TransactionRecord& record) {
     if (!record.reason.empty()) fields.emplace_back("reason", record.reason);
     if (record.refused_recipients != 0)
         fields.emplace_back("refused_recipients", record.refused_recipients);
+    if (!record.refused.empty()) fields.emplace_back("refused", record.refused);
     if (!record.sent_as.empty()) fields.emplace_back("sent_as", record.sent_as);
     if (!record.repairs.empty()) fields.emplace_back("repairs", strings(record.repairs));
     if (!record.untouched.empty()) fields.emplace_back("untouched", record.untouched);
@@ -64,10 +66,19 @@ void TransactionRecord::add_recipient(std::string path) {
     if (recipients.size() < recipients_kept) recipients.push_back(std::move(path));
 }
 
+void TransactionRecord::add_refused(const std::string& path, const smtp::Reply& why) {
+    const std::string said = smtp::summary(why);
+    ++refused_recipients;
+    set_reply(said);
+    if (refused.size() < refusals_kept)
+        keep(refused.emplace_back(), std::string(path).append(" ").append(said));
+}
+
 std::size_t TransactionRecord::octets() const noexcept {
     std::size_t sum =
         sizeof(TransactionRecord) + reverse_path.size() + reply.size() + reason.size();
-    for (const std::string& recipient : recipients) sum += sizeof(std::string) + recipient.size();
+    for (const auto* list : {&recipients, &refused})
+        for (const std::string& one : *list) sum += sizeof(std::string) + one.size();
     return sum;
 }
 
@@ -107,6 +118,7 @@ log::Fields fields(const SessionRecord& record, Duration lasted) {
                        {"mechanism", record.mechanism},
                        {"end", record.end},
                        {"ms", lasted.count()}};
+    if (!record.reason.empty()) fields.emplace_back("reason", record.reason);
     if (!record.repairs.empty()) fields.emplace_back("repairs", strings(record.repairs));
     if (!record.last_refusal.empty()) fields.emplace_back("last_refusal", record.last_refusal);
     if (const auto& certificate = record.downstream_tls.client_certificate)

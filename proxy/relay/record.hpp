@@ -21,7 +21,8 @@ struct TransactionRecord {
     std::vector<std::string> recipients;  // those that the upstream accepted: the first hundred
     std::uint64_t accepted_recipients = 0;
     std::uint64_t refused_recipients = 0;
-    std::uint64_t size = 0;  // octets of the decoded message
+    std::vector<std::string> refused;  // of those the first ten: "<a@b.c> 550 5.1.1 No such user"
+    std::uint64_t size = 0;            // octets of the decoded message
     std::string upstream;
     std::string reply;           // the last word: the upstream's, or ours
     std::string reason;          // when it is ours: what was the matter with the upstream
@@ -38,6 +39,7 @@ struct TransactionRecord {
     Duration reply_wait{};    // end-of-data to the upstream's reply
 
     void add_recipient(std::string path);
+    void add_refused(const std::string& path, const smtp::Reply& why);
     [[nodiscard]] std::size_t octets() const noexcept;  // of memory, about
     // Keep what a log line can hold.
     void set_reply(std::string text);
@@ -58,6 +60,7 @@ struct SessionRecord {
     std::string last_refusal;  // the last 4yz or 5yz to a command
     Repairs repairs;           // to commands outside of transactions
     std::string end;           // quit, disconnected, idle, violation, drained, …
+    std::string_view reason;   // of a violation
     std::vector<TransactionRecord> transactions;
     // Beyond what one line can hold: each had a line of its own, "transaction", at its time.
     std::uint64_t transactions_before = 0;

@@ -53,7 +53,8 @@ std::optional<message::HeaderEditor> Session::editor() const {
         std::to_string(record_.transactions_before + record_.transactions.size());
     const std::string kind = protocol(
         offered_ != 0, record_.downstream_tls.version.data() != nullptr, server_.authenticated());
-    const Occasion occasion{.reverse_path = reverse_path(provider),
+    const Occasion occasion{.said = transaction_->mail.reverse_path,
+                            .reverse_path = reverse_path(provider),
                             .rule = sender_rule(provider),
                             .hostname = settings_->server.hostname,
                             .id = id,
@@ -143,13 +144,13 @@ void Session::on(event::BodyEnd end) {
     note_time(&TransactionRecord::body);
     TransactionRecord& record = transaction_->record;
     record.size = end.findings.octets;
-    if (end.findings.bare_lf != 0) record.repairs.add(Repair::bare_lf);
-    if (end.findings.bare_cr != 0) record.repairs.add(Repair::bare_cr);
     // The whole message decides, so that the answer does not depend on how it was cut into reads.
     if (end.verdict != smtp::BodyVerdict::acceptable) {
         transaction_->verdict = smtp::refusal(end.verdict);
         drop_connection();
     }
+    if (end.findings.bare_lf != 0 && !transaction_->verdict) record.repairs.add(Repair::bare_lf);
+    if (end.findings.bare_cr != 0 && !transaction_->verdict) record.repairs.add(Repair::bare_cr);
     if (transaction_->verdict) return decide(*std::exchange(transaction_->verdict, std::nullopt));
     transaction_->whole = transaction_->stage == Stage::collect;
     transaction_->complete_at = reactor_.now();

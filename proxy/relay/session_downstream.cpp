@@ -121,6 +121,7 @@ void Session::on(event::Quit) {
 
 void Session::on(event::Violation violation) {
     record_.end = "violation";
+    record_.reason = violation.reason;
     log::Fields told{
         {"session", record_.id}, {"client", record_.client}, {"reason", violation.reason}};
     if (const std::string_view hint = remedy(violation.reason); !hint.empty())

@@ -140,8 +140,7 @@ void Session::answer_recipient(Recipient& recipient, const smtp::Reply& reply) {
         record.add_recipient(recipient.command.forward_path.text());
     } else {
         recipient.state = Recipient::State::refused;
-        ++record.refused_recipients;
-        record.set_reply(smtp::summary(reply));
+        record.add_refused(recipient.command.forward_path.text(), reply);
     }
     ++transaction_->answered;
     server_.reply(reply);
@@ -153,10 +152,9 @@ void Session::tell_refusals() {
     auto& recipients = transaction_->recipients;
     while (transaction_->answered < recipients.size() &&
            recipients[transaction_->answered].refusal) {
-        const auto refusal =
-            *std::exchange(recipients[transaction_->answered++].refusal, std::nullopt);
-        ++transaction_->record.refused_recipients;
-        transaction_->record.set_reply(smtp::summary(refusal));
+        Recipient& one = recipients[transaction_->answered++];
+        const auto refusal = *std::exchange(one.refusal, std::nullopt);
+        transaction_->record.add_refused(one.command.forward_path.text(), refusal);
         server_.reply(refusal);
     }
 }

@@ -142,6 +142,30 @@ TEST_CASE("messages: a header too large to be rewritten is refused, and nothing 
     }
 }
 
+TEST_CASE("messages: a rule, and a message without From") {
+    World world;
+    world.settings->messages.sender = rule("scanner@corp.example", true);
+    world.settings->messages.repair = true;
+    Device& device = world.connect();
+    const auto got = [&](const std::string& from) {
+        CHECK(send(device, "Subject: x\r\n\r\nHi", from).contains("250 2.0.0"));
+        return world.upstream.last().messages.back();
+    };
+    const std::string header = got("<printer@local.example>");
+    CHECK(header.contains("From: scanner@corp.example\r\n"));
+    CHECK(header.contains("Reply-To: printer@local.example\r\n"));
+    CHECK_FALSE(got("<scanner@corp.example>").contains("Reply-To"));
+    CHECK_FALSE(got("<>").contains("Reply-To"));
+    // Who is of ours may stay, there as anywhere.
+    auto settings = std::make_shared<relay::SessionSettings>(*world.settings);
+    settings->messages.sender->own_domains = {"corp.example"};
+    world.settings = settings;
+    Device& other = world.connect();
+    CHECK(send(other, "Subject: x\r\n\r\nHi", "<bob@corp.example>").contains("250 2.0.0"));
+    CHECK(world.upstream.last().messages.back().contains("From: bob@corp.example\r\n"));
+    CHECK_FALSE(world.upstream.last().messages.back().contains("Reply-To"));
+}
+
 TEST_CASE("messages: a message from nobody, without From, is a program's") {
     World world;
     world.settings->messages.repair = true;

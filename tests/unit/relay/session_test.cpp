@@ -108,6 +108,7 @@ TEST_CASE("session_end says everything once, and never a secret or the message")
           "transactions.0.recipients=1 transactions.0.size=19 transactions.0.upstream=default "
           "transactions.0.outcome=accepted "
           "transactions.0.reply=\"250 2.0.0 queued\" transactions.0.refused_recipients=1 "
+          "transactions.0.refused=\"<c@example.com> 550 5.1.1 no such user\" "
           "transactions.0.repairs=bare_lf transactions.0.connection=new transactions.0.queue_ms=0 "
           "transactions.0.connect_ms=20 "
           "transactions.0.tls_ms=0 transactions.0.login_ms=0 transactions.0.envelope_ms=30 "
