@@ -139,17 +139,22 @@ void Session::look_again() {
 // True when it is known of all, one way or the other.
 bool Session::judge_delivery() {
     if (undelivered_.empty()) return true;
-    const Delivery state = channel_->delivery();
-    const bool all = state == Delivery::arrived && server_.output().empty();
-    std::erase_if(undelivered_, [&](Undelivered& one) {
-        const bool has_arrived = all || heard_ != one.heard;
-        if (!has_arrived && state != Delivery::failed) return false;
-        has_arrived ? arrived(one) : lost(one);
-        return true;
+    // The usual case: the device has said something since, and its system need not be asked.
+    std::erase_if(undelivered_, [this](const Undelivered& one) {
+        const bool answered = heard_ != one.heard;
+        if (answered) arrived(one);
+        return answered;
     });
+    if (!undelivered_.empty()) {
+        const Delivery state = channel_->delivery();
+        const bool all = state == Delivery::arrived && server_.output().empty();
+        if (!all && state != Delivery::failed) return false;
+        for (Undelivered& one : undelivered_) all ? arrived(one) : lost(one);
+        undelivered_.clear();
+    }
     const bool held = transaction_ && transaction_->stage == Stage::held;
-    if (undelivered_.empty() && look_ && !held) look_->disarm();
-    return undelivered_.empty();
+    if (look_ && !held) look_->disarm();
+    return true;
 }
 
 // Whoever offers the message again means another one.
