@@ -206,14 +206,16 @@ std::optional<std::string_view> read_keyword(std::string_view argument, std::str
 
 std::expected<ParsedPath, PathError> read_path(std::string_view text, PathKind kind,
                                                std::string_view own_domain, Repairs& repairs) {
-    const std::string_view meant = text::trim(text);
     Repairs done;
-    if (!text.starts_with(meant)) done.add(Repair::space_around_colon);
-    auto strict = parse_path(meant, kind);
+    if (!text.empty() && white.find(text.front()) != std::string_view::npos)
+        done.add(Repair::space_around_colon);
+    text.remove_prefix(std::min(text.find_first_not_of(white), text.size()));
+    auto strict = parse_path(text, kind);
     if (strict) {
         repairs.add(done);
         return strict;
     }
+    const std::string_view meant = text::trim(text);
     const auto found =
         meant.find('<') != std::string_view::npos && meant.find('>') != std::string_view::npos
             ? in_brackets(meant)
