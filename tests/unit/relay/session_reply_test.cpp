@@ -29,6 +29,15 @@ struct Remembering : World {
         device.say(body + ".\r\n");
         return device;
     }
+    // The first one of all; the reply to it is on its way.
+    Device& offer_on_the_way() {
+        upstream.deviations.push_back({.step = Step::message});
+        Device& device = offer();
+        device.wire->set_delivery(Delivery::pending);
+        upstream.say(0, "250 2.0.0 Ok: queued as X\r\n");
+        reactor.run_until_idle();
+        return device;
+    }
     // Gives up, and its system answers what comes then with RST.
     Device& give_up(Device& device) {
         device.wire->lose_output();
@@ -313,11 +322,7 @@ TEST_CASE("lost reply: a device that has only ended its half is not gone") {
 
 TEST_CASE("lost reply: nobody has noticed that the device is gone") {
     Remembering world;
-    world.upstream.deviations.push_back({.step = Step::message});
-    Device& device = world.offer();
-    device.wire->set_delivery(Delivery::pending);
-    world.upstream.say(0, "250 2.0.0 Ok: queued as X\r\n");
-    world.reactor.run_until_idle();
+    Device& device = world.offer_on_the_way();
     world.reactor.advance(3s);
     CHECK(world.log.count("client_gone_after_eod") == 1);
     SUBCASE("it comes again") {
@@ -334,11 +339,7 @@ TEST_CASE("lost reply: nobody has noticed that the device is gone") {
 
 TEST_CASE("lost reply: a device that goes on has heard it, whatever its system says") {
     Remembering world;
-    world.upstream.deviations.push_back({.step = Step::message});
-    Device& device = world.offer();
-    device.wire->set_delivery(Delivery::pending);
-    world.upstream.say(0, "250 2.0.0 Ok: queued as X\r\n");
-    world.reactor.run_until_idle();
+    Device& device = world.offer_on_the_way();
     device.say("NOOP\r\n");
     world.reactor.advance(3s);
     CHECK(world.log.count("client_gone_after_eod") == 0);
